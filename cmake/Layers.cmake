@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# One static library per layer folder: the link graph is the rule that an include points down only (design §5).
+# dignet_layer(NAME FOLDERS … DEPENDS …): every *.cpp below the folders but *_test.cpp; tests are collected apart.
+function(dignet_layer name)
+  cmake_parse_arguments(ARG "" "" "FOLDERS;DEPENDS" ${ARGN})
+  set(sources "")
+  set(tests "")
+  foreach(folder IN LISTS ARG_FOLDERS)
+    file(GLOB_RECURSE found CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
+    list(APPEND sources ${found})
+  endforeach()
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  if(name STREQUAL "store")  # store/disk does input and output: it is a layer of its own
+    list(FILTER sources EXCLUDE REGEX "/store/disk/")
+    list(FILTER tests EXCLUDE REGEX "/store/disk/")
+  endif()
+  if(NOT sources)
+    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${name}_empty.cpp "")
+    set(sources ${CMAKE_CURRENT_BINARY_DIR}/${name}_empty.cpp)
+  endif()
+  add_library(dignet_${name} STATIC ${sources})
+  target_include_directories(dignet_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+  target_link_libraries(dignet_${name} PRIVATE $<BUILD_INTERFACE:dignet_options> PUBLIC ${ARG_DEPENDS})
+  set_property(TARGET dignet_${name} PROPERTY DIGNET_TEST_SOURCES "${tests}")
+  set_property(GLOBAL APPEND PROPERTY DIGNET_LAYERS ${name})
+endfunction()
