@@ -73,3 +73,12 @@ using Result = std::expected<T, Error>;
 }
 
 }  // namespace dig
+
+// The public API lives in `dignet`; errors are the one vocabulary it shares with the layers below.
+namespace dignet {
+using dig::Errc;
+using dig::Error;
+using dig::ErrorInfo;
+using dig::ErrorKind;
+using dig::Result;
+}  // namespace dignet

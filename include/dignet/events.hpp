@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a node and its operations tell while they run: attempts, paths, progress and the node's own events.
+//
+// Thread-safety: plain values. Times are milliseconds since the operation started; sizes are bytes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "dignet/error.hpp"
+
+namespace dignet {
+
+enum class Outcome : std::uint8_t { won, failed, cancelled, skipped };
+
+// One row of the ordered attempt list that explains every outcome: what was tried, and why it did not win.
+struct Attempt {
+  int tier = 0;                  // 1 (direct) … 5 (public TURN)
+  std::string tier_name;         // "direct"
+  std::string method;            // "tcp"
+  std::string target;            // the address that was tried; empty when skipped before one was known
+  std::int64_t started_ms = 0;
+  std::int64_t elapsed_ms = 0;
+  Outcome outcome = Outcome::skipped;
+  std::optional<Error> error;    // why, unless it won
+};
+
+// The connection moved to a better path (or an operation to another holder).
+struct Promotion {
+  std::int64_t at_ms = 0;
+  std::string from;  // tier name
+  std::string to;
+};
+
+struct AttemptEvent {
+  Attempt attempt;
+};
+struct PathEvent {
+  std::string from;  // empty for the first path
+  std::string to;    // for example "/ip4/192.0.2.1/tcp/4001"
+  int tier = 0;
+  std::string tier_name;
+  std::string method;
+  std::string peer_id;
+};
+struct ProgressEvent {
+  std::uint64_t bytes = 0;          // verified and on disk
+  std::uint64_t total = 0;
+  std::uint64_t fetched_bytes = 0;  // came over the network in this run
+  std::uint64_t reused_bytes = 0;   // were on disk before and verified again
+};
+using OperationEvent = std::variant<AttemptEvent, PathEvent, ProgressEvent>;
+
+// Events of the node itself.
+struct PeerConnected {
+  std::string peer_id;
+  std::string remote_address;
+  bool is_inbound = false;
+};
+struct PeerIdentified {  // the peer told its addresses and protocols (libp2p identify)
+  std::string peer_id;
+  std::string agent_version;
+  std::vector<std::string> addresses;
+  std::vector<std::string> protocols;
+  std::string observed_address;  // how the peer sees this node
+};
+struct PeerDisconnected {
+  std::string peer_id;
+  Error reason;
+};
+struct ListenAddressesChanged {
+  std::vector<std::string> addresses;
+};
+struct Warning {
+  Error error;
+};
+using NodeEvent = std::variant<PeerConnected, PeerIdentified, PeerDisconnected, ListenAddressesChanged, Warning>;
+
+}  // namespace dignet
