@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Language level, warnings and tools that hold for every target of the project.
+include(CheckCXXCompilerFlag)
+include(CheckLinkerFlag)
+include(CheckPIESupported)
+
 set(CMAKE_CXX_STANDARD 23)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+check_pie_supported(LANGUAGES CXX)  # without this call CMake compiles with -fPIE and does not link with -pie
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
@@ -20,9 +25,33 @@ endif()
 
 add_library(dignet_options INTERFACE)
 target_compile_options(dignet_options INTERFACE
-  -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough
-  -Werror)
+  -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # the reference compiler; clang only builds the fuzz targets
+  target_compile_options(dignet_options INTERFACE -Werror)
+endif()
+
 if(DIGNET_SANITIZE)
   add_compile_options(-fsanitize=${DIGNET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${DIGNET_SANITIZE})
+endif()
+
+# The list of the OpenSSF compiler hardening guide; a compiler that lacks a flag goes without it.
+if(DIGNET_HARDENING)
+  add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -D_GLIBCXX_ASSERTIONS)
+  foreach(flag -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -ftrivial-auto-var-init=zero
+               -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing -fstrict-flex-arrays=3
+               -Wbidi-chars=any)
+    string(MAKE_C_IDENTIFIER "DIGNET_HAS${flag}" known)
+    check_cxx_compiler_flag(${flag} ${known})
+    if(${known})
+      add_compile_options(${flag})
+    endif()
+  endforeach()
+  foreach(flag -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,nodlopen -Wl,--as-needed)
+    string(MAKE_C_IDENTIFIER "DIGNET_HAS${flag}" known)
+    check_linker_flag(CXX ${flag} ${known})
+    if(${known})
+      add_link_options(${flag})
+    endif()
+  endforeach()
 endif()

@@ -1,13 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
-# One test executable per layer: <layer>_tests, made of the *_test.cpp that stand beside the code.
-include(GoogleTest)
+# What ctest runs: one program per layer (<layer>_tests, made of the *_test.cpp that stand beside the code), the
+# simulator, the examples, scripts against the command and against foreign peers, and checks of the tree itself.
+set(threaded_layers store_disk net api service)
+add_custom_target(threaded_tests)
+
+function(dignet_gtest name label)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name}_tests ${ARG_SOURCES})
+  target_link_libraries(${name}_tests PRIVATE ${ARG_LINK} dignet_options GTest::gmock GTest::gtest_main)
+  dignet_test(${name} ${label} 600 COMMAND ${name}_tests --gtest_brief=1)
+  if(label STREQUAL "threaded")
+    add_dependencies(threaded_tests ${name}_tests)
+  endif()
+endfunction()
+
 get_property(layers GLOBAL PROPERTY DIGNET_LAYERS)
 foreach(layer IN LISTS layers)
   get_target_property(tests dignet_${layer} DIGNET_TEST_SOURCES)
   if(tests)
-    add_executable(${layer}_tests ${tests})
-    target_link_libraries(${layer}_tests PRIVATE dignet_${layer} dignet_options GTest::gmock GTest::gtest_main)
-    gtest_discover_tests(${layer}_tests TEST_PREFIX ${layer}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-                         PROPERTIES TIMEOUT 120)
+    set(label unit)
+    if(layer IN_LIST threaded_layers)
+      set(label threaded)
+    endif()
+    dignet_gtest(${layer} ${label} SOURCES ${tests} LINK dignet_${layer})
   endif()
 endforeach()
+if(sim_tests)
+  dignet_gtest(sim sim SOURCES ${sim_tests} LINK dignet_sim)
+endif()
+
+# tests/api/*_test.cpp sees only what a user of the library sees.
+file(GLOB api_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/api/*_test.cpp)
+if(api_tests)
+  dignet_gtest(public_api threaded SOURCES ${api_tests} LINK dignet::dignet)
+endif()
+
+# Every file of examples/ is a program that must compile; tests/interop/*.cpp are our ends of the interop tests.
+file(GLOB examples CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/examples/*.cpp)
+file(GLOB interop_programs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/interop/*.cpp)
+foreach(source IN LISTS examples)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(example_${name} ${source})
+  target_link_libraries(example_${name} PRIVATE dignet::dignet dignet_options)
+endforeach()
+foreach(source IN LISTS interop_programs)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(interop_${name} ${source})
+  target_link_libraries(interop_${name} PRIVATE dignet::dignet dignet_options)
+endforeach()
+
+# tests/cli/*_test.{sh,py} and tests/interop/*_test.{sh,py,mjs}: scripts that find the programs by these variables.
+function(dignet_scripts folder seconds)
+  file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.sh
+       ${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.py ${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.mjs)
+  foreach(script IN LISTS scripts)
+    get_filename_component(name ${script} NAME_WE)
+    string(REGEX REPLACE "_test$" "" name ${name})
+    dignet_test(${folder}.${name} ${folder} ${seconds} COMMAND ${CMAKE_SOURCE_DIR}/tools/run_script.sh ${script}
+      WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/tests/${folder}
+      ENVIRONMENT "DIGNET_BIN_DIR=${CMAKE_BINARY_DIR}/bin;DIGNET_COMMAND=${CMAKE_BINARY_DIR}/bin/dignet;DIGNET_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+  endforeach()
+endfunction()
+dignet_scripts(cli 300)
+dignet_scripts(interop 600)

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# bench/<name>_bench.cpp becomes the program <name>_bench; it may have its own main() or use Google Benchmark's.
+file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/bench/*_bench.cpp)
+add_custom_target(benches)
+foreach(source IN LISTS bench_sources)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE dignet_api dignet_sim benchmark::benchmark benchmark::benchmark_main
+                        dignet_options)
+  add_dependencies(benches ${name})
+endforeach()
