@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads one resource out of an archive, also out of one of which only some chunks are here: reading what is not here
+// stops with the missing byte range, so that the caller can fetch it and try again.
+//
+//   ResourceReader reader(source);
+//   while (true) {
+//     auto done = reader.read_to(key, file);
+//     if (done || !reader.missing()) return done;      // finished, or failed for good
+//     fetch(chunks_of_bytes(reader.missing()->offset, reader.missing()->size));
+//   }
+//
+// Thread-safety: one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "store/disk/file.hpp"
+
+namespace dig::store {
+
+// The bytes of an archive, some of which may not be here.
+class ArchiveSource {
+ public:
+  virtual ~ArchiveSource() = default;
+  [[nodiscard]] virtual std::uint64_t size() const = 0;
+  // Fills `out` from `offset` on, up to the end of the archive. Errc::not_here when a chunk of it is missing.
+  [[nodiscard]] virtual Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) = 0;
+};
+
+class ResourceReader {
+ public:
+  struct Limits {
+    std::uint64_t resource_bytes = std::uint64_t{1} << 36;  // 64 GiB
+    std::uint64_t ratio = 200;                              // inflated bytes for each stored byte
+  };
+  struct Missing {
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;
+  };
+  struct Resource {
+    std::string name;
+    std::uint64_t size = 0;  // inflated
+  };
+
+  explicit ResourceReader(ArchiveSource& source) : ResourceReader(source, Limits{}) {}
+  ResourceReader(ArchiveSource& source, Limits limits) : source_(source), limits_(limits) {}
+
+  // The files in the archive. Errors: bad_archive, not_here.
+  [[nodiscard]] Result<std::vector<Resource>> list();
+  // Hands the content of a resource to `sink`, piece by piece and in order; returns its size. A second try begins at
+  // the beginning again. Errors: resource_not_found, bad_archive, limit_reached, not_here, the sink's own.
+  using Sink = std::function<Result<void>(BytesView)>;
+  [[nodiscard]] Result<std::uint64_t> read(std::string_view key, const Sink& sink);
+  [[nodiscard]] Result<Bytes> read_all(std::string_view key, std::uint64_t max_bytes);
+  [[nodiscard]] Result<std::uint64_t> read_to(std::string_view key, const File& target);
+
+  // What the last call lacked, when it failed with not_here: all of the entry's bytes once its place is known, so that
+  // few rounds are needed.
+  [[nodiscard]] const std::optional<Missing>& missing() const noexcept { return missing_; }
+
+ private:
+  class Tracked;
+  ArchiveSource& source_;
+  Limits limits_;
+  std::optional<Missing> missing_;
+};
+
+}  // namespace dig::store
