@@ -77,8 +77,13 @@ Ed25519Signature Ed25519KeyPair::sign(BytesView message) const {
   return signature;
 }
 
-Result<void> ed25519_verify(BytesView public_key, BytesView message, BytesView signature) {
+Result<void> check_ed25519_key(BytesView public_key) {
   if (!is_acceptable_key(public_key)) return fail(Errc::bad_public_key, "Ed25519");
+  return {};
+}
+
+Result<void> ed25519_verify(BytesView public_key, BytesView message, BytesView signature) {
+  DIG_CHECK(check_ed25519_key(public_key));
   if (signature.size() != 64) return fail(Errc::bad_signature, "an Ed25519 signature has 64 bytes");
   const OpensslPtr<evp_pkey_st> key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, octets(public_key), 32));
   const OpensslPtr<evp_md_ctx_st> context(EVP_MD_CTX_new());

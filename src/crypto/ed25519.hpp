@@ -32,6 +32,9 @@ class Ed25519KeyPair {
   Ed25519PublicKey public_key_{};
 };
 
+// bad_public_key when the key is not acceptable, see ed25519_verify.
+[[nodiscard]] Result<void> check_ed25519_key(BytesView public_key);
+
 // bad_public_key: not 32 bytes, not canonical, or of small order (such a key has signatures that fit any message).
 // bad_signature: everything else that does not verify.
 [[nodiscard]] Result<void> ed25519_verify(BytesView public_key, BytesView message, BytesView signature);

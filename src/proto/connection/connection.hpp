@@ -81,7 +81,7 @@ struct ConnectionStatus {
   bool is_closed = false;
   std::size_t streams_inbound = 0;
   std::size_t streams_outbound = 0;
-  std::size_t buffered_bytes = 0;  // memory held for stream data, both directions
+  std::size_t buffered_bytes = 0;    // memory held for stream data, both directions
   std::uint64_t bytes_received = 0;  // on the transport
   std::uint64_t bytes_sent = 0;
   std::optional<Duration> rtt;  // measured by the connection itself, if it does
@@ -93,8 +93,8 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Opens a stream. When the peer's limit is reached the id is given at once and the stream may be written to; its bytes
-  // leave after StreamOpened{outbound}. Fails when the connection is closed or too many opens already wait.
+  // Opens a stream. When the peer's limit is reached the id is given at once and the stream may be written to; its
+  // bytes leave after StreamOpened{outbound}. Fails when the connection is closed or too many opens already wait.
   [[nodiscard]] virtual Result<StreamId> open_stream(Instant now) = 0;
   [[nodiscard]] virtual Result<std::size_t> write(StreamId stream, BytesView bytes) = 0;
   [[nodiscard]] virtual Result<ReadResult> read(Instant now, StreamId stream, MutableBytes out) = 0;
