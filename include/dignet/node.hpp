@@ -24,12 +24,12 @@
 namespace dignet {
 
 struct NodeOptions {
-  std::filesystem::path home;           // holds the identity and the stores; made if missing
+  std::filesystem::path home{};         // holds the identity and the stores; made if missing
   bool listen = true;                   // false: a short-lived node that publishes nothing
   std::uint16_t preferred_port = 4001;  // the next free one is taken if this is not free; 0: any
-  std::vector<std::string> listen_addresses;    // multiaddrs; replaces "all interfaces, preferred_port"
-  std::vector<std::string> announce_addresses;  // published in place of the addresses found
-  std::string tiers;                    // "1-4", "direct,peer-turn"; empty: all
+  std::vector<std::string> listen_addresses{};    // multiaddrs; replaces "all interfaces, preferred_port"
+  std::vector<std::string> announce_addresses{};  // published in place of the addresses found
+  std::string tiers{};                  // "1-4", "direct,peer-turn"; empty: all
 };
 
 struct NodeIdentity {
@@ -39,7 +39,7 @@ struct NodeIdentity {
 };
 
 struct ConnectRequest {
-  std::vector<std::string> addresses;        // multiaddrs of one peer, each ending in /p2p/<peer id>
+  std::vector<std::string> addresses{};      // multiaddrs of one peer, each ending in /p2p/<peer id>
   std::chrono::milliseconds timeout{30'000};
 };
 

@@ -17,7 +17,7 @@
 namespace dignet {
 
 struct AddOptions {
-  std::optional<std::string> store_id;  // 64 hex digits; absent: a store of this node's own
+  std::optional<std::string> store_id{};  // 64 hex digits; absent: a store of this node's own
 };
 
 struct StoreInfo {
@@ -41,9 +41,9 @@ struct VerifyReport {
 };
 
 struct FetchRequest {
-  std::string urn;                       // with a resource key: only that resource is fetched
-  std::vector<std::string> peers;        // multiaddrs of holders, each ending in /p2p/<peer id>
-  std::filesystem::path output;          // empty: keep it in the local store only. A file, or an existing folder
+  std::string urn{};                     // with a resource key: only that resource is fetched
+  std::vector<std::string> peers{};      // multiaddrs of holders, each ending in /p2p/<peer id>
+  std::filesystem::path output{};        // empty: keep it in the local store only. A file, or an existing folder
   bool accept_unpinned = false;          // accept content that neither a root hash nor an owner's signature pins
   bool want_sha256 = true;               // also compute the flat SHA-256 of what was fetched
   std::chrono::milliseconds timeout{0};  // 0: none. Runs against the whole operation
