@@ -3,8 +3,8 @@
 // table of fixed size, so that one bad host never costs another. Pure: time is an argument.
 #pragma once
 
-#include <array>
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 
 #include "base/endpoint.hpp"
@@ -55,7 +55,8 @@ class AcceptLimiter {
   Limits limits_;
   std::unordered_map<Prefix, Source> sources_;
   Source overflow_;
-  Instant next_sweep_;
+  bool is_overflow_started_ = false;
+  std::optional<Instant> next_sweep_;
   std::size_t half_open_ = 0;
   std::uint64_t admitted_ = 0;
   std::uint64_t refused_ = 0;

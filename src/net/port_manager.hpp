@@ -43,7 +43,7 @@ struct PortRequest {
   bool exact = false;           // this port or an error: the user named it in --listen
   bool tcp = true;
   bool udp = true;
-  std::vector<IpAddress> addresses;  // empty: 0.0.0.0 and [::], and IPv4 alone where the machine has no IPv6
+  std::vector<IpAddress> addresses{};  // empty: 0.0.0.0 and [::], and IPv4 alone where the machine has no IPv6
 };
 
 // One row of `dignet ports`.
@@ -86,7 +86,7 @@ enum class PortClass : std::uint8_t { ordinary, privileged, browser_blocked, alg
 class PortManager {
  public:
   struct Limits {
-    int max_moves = 1000;  // ports tried after the preferred one
+    std::uint16_t max_moves = 1000;  // ports tried after the preferred one
     int backlog = 512;
   };
   // socket(2); replaced in tests to play a machine without IPv6.

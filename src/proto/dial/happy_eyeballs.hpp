@@ -24,7 +24,7 @@ struct Attempt {
   Outcome outcome = Outcome::waiting;
   Instant started;      // meaningless while waiting
   Duration elapsed{0};  // until it ended; zero while it runs
-  std::optional<Error> error;
+  std::optional<Error> error{};
 };
 
 // What the shell is to do; `index` names an attempt.

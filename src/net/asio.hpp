@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of Asio that net/ uses. Included by .cpp files only: it costs seconds per translation unit.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proto/dial/happy_eyeballs.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace dig::dial {
+namespace {
+
+// RFC 8305 section 4: alternate between the families, the family of the first candidate leads.
+std::vector<Endpoint> interleave(const std::vector<Endpoint>& candidates, std::size_t limit) {
+  std::vector<Endpoint> leading;
+  std::vector<Endpoint> other;
+  for (const Endpoint& candidate : candidates) {
+    const bool leads = candidate.address.family() == candidates.front().address.family();
+    std::vector<Endpoint>& list = leads ? leading : other;
+    if (leading.size() + other.size() == limit) break;
+    if (std::ranges::find(list, candidate) == list.end()) list.push_back(candidate);
+  }
+  std::vector<Endpoint> mixed;
+  for (std::size_t i = 0; i < std::max(leading.size(), other.size()); ++i) {
+    if (i < leading.size()) mixed.push_back(leading[i]);
+    if (i < other.size()) mixed.push_back(other[i]);
+  }
+  return mixed;
+}
+
+// Which error says most about why the peer was not reached: an answer says more than silence, silence more than the
+// lack of a way out.
+int weight(Errc code) {
+  switch (code) {
+    case Errc::no_route:
+      return 0;
+    case Errc::cancelled:
+      return -1;
+    case Errc::connect_timeout:
+      return 1;
+    default:
+      return 2;
+  }
+}
+
+}  // namespace
+
+HappyEyeballs::HappyEyeballs(Instant now, std::vector<Endpoint> candidates, Limits limits)
+    : limits_(limits), deadline_(now + limits.total_timeout) {
+  for (const Endpoint& candidate : interleave(candidates, limits.max_candidates)) {
+    attempts_.push_back({.remote = candidate, .started = now});
+  }
+  if (attempts_.empty()) {
+    is_done_ = true;
+    events_.push_back(Failed{Error(Errc::address_not_dialable, "no address to dial")});
+    return;
+  }
+  start_next(now);
+}
+
+void HappyEyeballs::handle_connected(Instant now, std::size_t index) {
+  if (!is_running(index)) return;
+  end(now, index, Outcome::won, std::nullopt);
+  for (std::size_t other = 0; other < attempts_.size(); ++other) {
+    if (!is_running(other)) continue;
+    end(now, other, Outcome::cancelled, std::nullopt);
+    events_.push_back(Cancel{other});
+  }
+  is_done_ = true;
+  events_.push_back(Won{index});
+}
+
+void HappyEyeballs::handle_failed(Instant now, std::size_t index, Error error) {
+  if (!is_running(index)) return;
+  end(now, index, Outcome::failed, std::move(error));
+  // RFC 8305 section 5: a failure starts the next attempt at once.
+  if (next_ < attempts_.size()) start_next(now);
+  fail_if_exhausted();
+}
+
+void HappyEyeballs::handle_timeout(Instant now) {
+  if (is_done_) return;
+  if (now >= deadline_) {
+    fail_all(now, Error(Errc::connect_timeout));
+    return;
+  }
+  bool has_expired = false;
+  for (std::size_t index = 0; index < next_; ++index) {
+    if (!is_running(index) || now < attempts_[index].started + limits_.attempt_timeout) continue;
+    end(now, index, Outcome::failed, Error(Errc::connect_timeout, attempts_[index].remote.to_string()));
+    events_.push_back(Cancel{index});
+    has_expired = true;
+  }
+  if (next_ < attempts_.size() && (has_expired || (next_start_ && now >= *next_start_))) start_next(now);
+  fail_if_exhausted();
+}
+
+void HappyEyeballs::cancel(Instant now) {
+  if (!is_done_) fail_all(now, Error(Errc::cancelled));
+}
+
+std::optional<HappyEyeballs::Event> HappyEyeballs::poll_event() {
+  if (events_.empty()) return std::nullopt;
+  Event event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+std::optional<Instant> HappyEyeballs::next_timeout() const {
+  if (is_done_) return std::nullopt;
+  std::optional<Instant> next = earliest(deadline_, next_start_);
+  for (const Attempt& attempt : attempts_) {
+    if (attempt.outcome == Outcome::running) next = earliest(next, attempt.started + limits_.attempt_timeout);
+  }
+  return next;
+}
+
+bool HappyEyeballs::is_running(std::size_t index) const {
+  return !is_done_ && index < attempts_.size() && attempts_[index].outcome == Outcome::running;
+}
+
+void HappyEyeballs::start_next(Instant now) {
+  Attempt& attempt = attempts_[next_];
+  attempt.outcome = Outcome::running;
+  attempt.started = now;
+  events_.push_back(Start{next_, attempt.remote});
+  ++next_;
+  next_start_.reset();
+  if (next_ < attempts_.size()) next_start_ = now + limits_.attempt_delay;
+}
+
+void HappyEyeballs::end(Instant now, std::size_t index, Outcome outcome, std::optional<Error> error) {
+  Attempt& attempt = attempts_[index];
+  attempt.outcome = outcome;
+  attempt.elapsed = now - attempt.started;
+  attempt.error = std::move(error);
+}
+
+void HappyEyeballs::fail_all(Instant now, const Error& error) {
+  for (std::size_t index = 0; index < attempts_.size(); ++index) {
+    if (!is_running(index)) continue;
+    end(now, index, error.code() == Errc::cancelled ? Outcome::cancelled : Outcome::failed, error);
+    events_.push_back(Cancel{index});
+  }
+  is_done_ = true;
+  events_.push_back(Failed{error});
+}
+
+void HappyEyeballs::fail_if_exhausted() {
+  if (is_done_ || next_ < attempts_.size() || running() > 0) return;
+  const Attempt* best = &attempts_.front();
+  for (const Attempt& attempt : attempts_) {
+    if (attempt.error && weight(attempt.error->code()) > weight(best->error->code())) best = &attempt;
+  }
+  is_done_ = true;
+  events_.push_back(Failed{*best->error});
+}
+
+std::size_t HappyEyeballs::running() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(attempts_, [](const Attempt& a) { return a.outcome == Outcome::running; }));
+}
+
+}  // namespace dig::dial
