@@ -85,7 +85,7 @@ class Session {
   void handle_plaintext(Instant now, BytesView bytes);
   // The same for block->bytes[begin, end). Takes the block (leaving null) when a payload fills most of it.
   void handle_block(Instant now, BlockPtr& block);
-  [[nodiscard]] BlockPtr take_block() { return pool_.take(BlockPool::k_full_size); }
+  [[nodiscard]] BlockPtr take_block(std::size_t size) { return pool_.take(size); }
   void give_back(BlockPtr block) { pool_.give_back(std::move(block)); }
   void handle_eof(Instant now);
   void handle_timeout(Instant now);
