@@ -26,10 +26,10 @@ struct HandshakeLimits {
 
 struct HandshakeConfig {
   Role role = Role::initiator;
-  const Identity& identity;             // must outlive the handshake
-  std::optional<PeerId> expected_peer;  // anybody else is refused with peer_id_mismatch
-  std::vector<std::string> muxers{};    // ours, the preferred one first; empty: the extension is not used
-  Bytes prologue{};                     // what both sides must have agreed on before; empty over TCP
+  const Identity& identity;               // must outlive the handshake
+  std::optional<PeerId> expected_peer{};  // anybody else is refused with peer_id_mismatch
+  std::vector<std::string> muxers{};      // ours, the preferred one first; empty: the extension is not used
+  Bytes prologue{};                       // what both sides must have agreed on before; empty over TCP
   HandshakeLimits limits{};
 };
 

@@ -29,7 +29,7 @@ struct Limits {
 struct Config {
   Direction direction = Direction::outbound;
   const Identity& identity;  // must outlive the upgrade
-  std::optional<PeerId> expected_peer;
+  std::optional<PeerId> expected_peer{};
   Duration handshake_timeout = std::chrono::seconds{10};  // for all phases together
   Limits limits{};
 };
