@@ -115,15 +115,14 @@ class ExchangeClient {
   };
 
   [[nodiscard]] Result<RequestId> send(Instant now, Request request, const StoreRequest& message);
-  void consume(Instant now, BytesView bytes);
+  [[nodiscard]] std::size_t consume(BytesView bytes);
   void note_bytes(Instant now, std::size_t size);
   [[nodiscard]] Result<void> handle_frame(BytesView frame);
   [[nodiscard]] Result<void> handle_have(HaveResponse have);
-  [[nodiscard]] Result<void> handle_manifest(SignedManifest manifest);
+  [[nodiscard]] Result<void> handle_manifest(const ManifestResponse& response);
   [[nodiscard]] Result<void> handle_chunk_header(ChunkHeader header);
   void handle_refusal(StoreStatus status);
   void add_chunk_bytes(Instant now, std::size_t size);
-  void finish_chunk();
   void fail_with(Error error);
 
   BufferPool& pool_;

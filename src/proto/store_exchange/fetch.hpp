@@ -116,6 +116,7 @@ class Fetch {
     std::size_t max_holders = 32;
     std::size_t max_lost_holders = 64;  // reasons kept
     std::uint8_t max_copies = 3;        // of one chunk in flight at once
+    std::size_t max_candidates = 64;    // different manifests
     Duration manifest_wait = 300ms;     // for a newer version, after the first answer
     Duration answer_deadline = 15s;     // for have and manifest
     Duration steal_after = 1s;          // a chunk is asked of another holder, when nothing else is left
@@ -191,20 +192,24 @@ class Fetch {
     std::uint64_t index = 0;
     Bytes data;
     std::vector<Hash256> proof;
+    HolderId holder;
   };
 
   // fetch.cpp: the life of the fetch and of its holders
   void advance(Instant now);
+  void fetch_more(Instant now);
   [[nodiscard]] FetchHolder* find(HolderId holder);
   void drop(HolderId holder, const Error& error);
   void ban(HolderId holder, const Error& error);
   void forget(HolderId holder, const Error& error);
-  void retry_later(Instant now, FetchHolder& holder);
-  void end(std::optional<Error> error);
-  void finish_if_quiet();
   void fail_without_holders();
+  void begin_fetching(store::ChunkSet have);
+  void end(std::optional<Error> error);
+  void drop_probe();
+  void finish_if_quiet();
+  void retry_later(Instant now, FetchHolder& holder);
   [[nodiscard]] bool is_running() const { return phase_ != Phase::ending && phase_ != Phase::over; }
-  void expire(Instant now);
+  [[nodiscard]] static bool is_last_event(const Event& event);
 
   // fetch_choice.cpp: which version, and is it proven
   void ask_version(Instant now, FetchHolder& holder);
@@ -212,35 +217,42 @@ class Fetch {
   void ask_manifest(Instant now, FetchHolder& holder);
   [[nodiscard]] Result<std::size_t> add_candidate(SignedManifest manifest);
   void choose(Instant now);
-  [[nodiscard]] std::optional<std::size_t> best_candidate() const;
   [[nodiscard]] bool is_waiting_for_manifests(Instant now) const;
+  [[nodiscard]] std::optional<std::size_t> best_candidate() const;
+  [[nodiscard]] bool is_signed(std::size_t candidate) const;
+  [[nodiscard]] std::size_t supporters(std::size_t candidate) const;
+  void drop_unpinned();
   void adopt(Instant now, std::size_t candidate);
-  void check_holders(Instant now);
+  void drop_other_probes(const Manifest& chosen);
+  void check_all_holders(Instant now);
+  void check_holder(Instant now, FetchHolder& holder);
   [[nodiscard]] bool is_matching(const FetchHolder& holder) const;
   void probe(Instant now);
   void refute_current();
-  void handle_probe(FetchHolder& holder, std::uint64_t index, Bytes data, std::vector<Hash256> proof);
-  void open();
+  void handle_probe(Instant now, Probe probe);
+  void open(Instant now);
 
   // fetch_schedule.cpp: who is asked for what
-  [[nodiscard]] std::uint64_t size_of(std::uint64_t first, std::uint64_t count) const;
-  void schedule(Instant now);
-  [[nodiscard]] bool assign(Instant now, FetchHolder& holder);
-  [[nodiscard]] bool is_usable(Instant now, const FetchHolder& holder) const;
-  [[nodiscard]] std::uint64_t budget_in_chunks(const FetchHolder& holder) const;
+  [[nodiscard]] std::size_t size_of(std::uint64_t index) const;
+  void put(std::uint64_t index, Flight flight);
   void ask(Instant now, FetchHolder& holder, store::ChunkRange range);
-  [[nodiscard]] bool steal(Instant now, FetchHolder& thief, std::uint64_t max_count);
-  [[nodiscard]] std::optional<store::ChunkRange> stealable(const FetchHolder& victim, const FetchHolder& thief,
-                                                           std::uint64_t max_count) const;
-  [[nodiscard]] bool is_overdue(Instant now, const FetchHolder& holder) const;
-  [[nodiscard]] Duration stall_time(const FetchHolder& holder) const;
-  void unask(FetchHolder& holder, std::uint64_t first, std::uint64_t count);
-  void release(std::uint64_t index);
-  void write(std::uint64_t index, Bytes data, std::vector<Hash256> proof, HolderId holder);
-  void grow_window();
+  void shift(FetchHolder& holder);
+  void unask_front(FetchHolder& holder);
   void add_wanted(std::uint64_t first, std::uint64_t count);
   [[nodiscard]] bool is_complete() const;
   [[nodiscard]] bool is_stuck() const;
+  void note_delivery(Instant now, FetchHolder& holder, std::size_t size);
+  void discard(std::uint64_t index, Bytes data);
+  void schedule(Instant now);
+  [[nodiscard]] bool assign(Instant now, FetchHolder& holder);
+  [[nodiscard]] bool is_usable(Instant now, const FetchHolder& holder) const;
+  [[nodiscard]] std::uint64_t budget_in_chunks(Instant now, const FetchHolder& holder) const;
+  void grow_window();
+  [[nodiscard]] Duration stall_time(const FetchHolder& holder) const;
+  [[nodiscard]] bool is_overdue(Instant now, const FetchHolder& holder) const;
+  [[nodiscard]] bool steal(Instant now, FetchHolder& thief, std::uint64_t max_count);
+  [[nodiscard]] std::optional<store::ChunkRange> stealable(const FetchHolder& victim, const FetchHolder& thief,
+                                                           std::uint64_t max_count) const;
 
   FetchTarget target_;
   BufferPool& pool_;
@@ -270,8 +282,8 @@ class Fetch {
   std::size_t asked_ = 0;  // flights in each state
   std::size_t writing_ = 0;
   std::uint64_t window_ = 0;
-  std::uint64_t charged_ = 0;      // bytes of distinct chunks asked for and not yet written
-  std::uint64_t asked_bytes_ = 0;  // the same with every ask counted
+  std::uint64_t charged_ = 0;          // bytes of chunks asked for or being written, each counted once
+  std::uint64_t duplicate_bytes_ = 0;  // bytes of all asks beyond that
 
   std::deque<Event> events_;
   bool is_progress_due_ = false;

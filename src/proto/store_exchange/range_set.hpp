@@ -18,6 +18,8 @@ class RangeSet {
   [[nodiscard]] bool contains(std::uint64_t index) const;
   [[nodiscard]] bool empty() const noexcept { return ranges_.empty(); }
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+  // The largest index; the set must not be empty.
+  [[nodiscard]] std::uint64_t last() const { return ranges_.rbegin()->second - 1; }
   // The lowest run of at most `max_count` indices that lies in this set and in `other`.
   [[nodiscard]] std::optional<store::ChunkRange> first_common(const RangeSet& other, std::uint64_t max_count) const;
 

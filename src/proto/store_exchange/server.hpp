@@ -105,10 +105,12 @@ class ExchangeServer {
     StoreRequest message;
     std::uint64_t next = 0;  // chunk requests: the next index, and how many from there
     std::uint64_t left = 1;
+    bool is_malformed = false;  // not understood: answered as such, and the last
   };
   // One response, in the order of output.
   struct Answer {
     ServerToken token;
+    std::uint64_t index = 0;    // of a chunk
     std::uint64_t request = 0;  // its serial
     bool is_last = false;       // of its request
     bool is_ready = false;      // answered by the owner
@@ -117,9 +119,9 @@ class ExchangeServer {
     Bytes data;                 // the raw chunk behind it
   };
 
-  void parse(Instant now, BytesView bytes);
+  [[nodiscard]] std::size_t parse(Instant now, BytesView bytes);
   void accept(Instant now, StoreRequest request);
-  void refuse_input(StoreStatus status, Error error);
+  void refuse_input(Error error);
   void issue_answers();
   void issue_one(Request& request);
   [[nodiscard]] Answer* find_answer(ServerToken token);
@@ -128,6 +130,7 @@ class ExchangeServer {
   // Everything that follows from a change: forget what is sent, parse and issue what now has room, see whether it ends.
   void advance(Instant now);
   [[nodiscard]] bool drop_finished_answers();
+  void keep(BytesView bytes);
   void read_backlog(Instant now);
   void end(std::optional<Error> error);
   [[nodiscard]] bool has_output() const;
