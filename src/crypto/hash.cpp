@@ -53,6 +53,8 @@ Sha256Digest Sha256::finish() {
 Sha256Digest hmac_sha256(BytesView key, BytesView input) {
   Sha256Digest digest;
   unsigned int size = 0;
+  constexpr std::byte k_nothing{};
+  if (input.data() == nullptr) input = BytesView(&k_nothing, 0);  // HMAC() refuses a null input even if it is empty
   require_openssl(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), octets(input), input.size(),
                        writable_octets(digest), &size) != nullptr);
   return digest;

@@ -7,7 +7,8 @@
 // socket has more, bounded for fairness); then poll_bytes of that transport until it returns 0 or the socket is full;
 // then settle(). In settle() the owner drains its events, calls flush() for the other transports that got something
 // to send and sets its timer. The owner may call every method of TcpTransports from inside any callback but poll_bytes,
-// wants_bytes and admits.
+// wants_bytes and admits. No method answers from inside: flush() and close() call poll_bytes and wants_bytes, nothing
+// else; errors that they find come later, in a wake-up of their own.
 //
 // Thread-safety: none; everything happens on the thread of the loop.
 #pragma once
@@ -124,8 +125,7 @@ class TcpTransports {
   // Where we listen, wildcard addresses as they are (see net/interfaces.hpp).
   [[nodiscard]] std::vector<Endpoint> listening() const;
 
-  // Answered by handle_dialled, never from inside this call. A `candidates` that is empty or a live `id` fails the same
-  // way.
+  // Answered by one handle_dialled; empty `candidates` fail the same way. A dial that runs under this id is cancelled.
   void dial(DialId id, std::vector<Endpoint> candidates, const DialOptions& options = {});
   // No handle_dialled comes any more for this id.
   void cancel_dial(DialId id);

@@ -17,8 +17,7 @@ inline constexpr std::string_view k_ecdsa_spki =
     "3059301306072a8648ce3d020106082a8648ce3d03010703420004de3d300fa36ae0e8f5d530899d83abab44abf3161f162a"
     "4bc901d8e6ecda020e8b6d5f8da30525e71d6851510c098e5c47c646a597fb4dcec034e9f77c409e62";
 
-inline constexpr std::string_view k_secp_point =
-    "037777e994e452c21604f91de093ce415f5432f701dd8cd1a7a6fea0e630bfca99";
+inline constexpr std::string_view k_secp_point = "037777e994e452c21604f91de093ce415f5432f701dd8cd1a7a6fea0e630bfca99";
 
 inline constexpr std::string_view k_secp_sig =
     "3044022034081d4dfc48d76c05cb09c5624755bb15b44a9ea8a578c72b3347dee9460ec4022078f241ef12e47161ae8762f8"
@@ -50,11 +49,9 @@ inline constexpr std::string_view k_rsa_sig =
     "37cfc4621678f631ad065586e65ffaea8aee81dce10c7547b42e7efdc2815746b1329dab051e194776464886106d255dca96"
     "a887a5b3b958fb9db6f3f794";
 
-inline constexpr std::string_view k_ed_seed =
-    "7e0830617c4a7de83925dfb2694556b12936c477a0e1feb2e148ec9da60fee7d";
+inline constexpr std::string_view k_ed_seed = "7e0830617c4a7de83925dfb2694556b12936c477a0e1feb2e148ec9da60fee7d";
 
-inline constexpr std::string_view k_ed_pub =
-    "1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e";
+inline constexpr std::string_view k_ed_pub = "1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e";
 
 inline constexpr std::string_view k_ed_sig =
     "6748f6f4c32e36aa2ef8df283a99a76275a9358b224844c53ced6ae4789262d00a86a6fe47a578ae243faa2a3ed9f4fd22d1"

@@ -2,7 +2,7 @@
 // multistream-select 1.0: agrees with the peer on the protocol of a connection phase or of a stream.
 //
 // The dialler proposes its protocols in order of preference; a listener takes the first proposal that it supports. A
-// lazy dialler (one protocol only) may send its data right behind the proposal and learns of a refusal later.
+// dialler of a single protocol may send its data right behind the proposal (lazily) and learns of a refusal later.
 #pragma once
 
 #include <optional>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/frame_reader.hpp"
 #include "base/result.hpp"
 
 namespace dig::multistream {
@@ -45,12 +46,10 @@ class Negotiator {
  private:
   Negotiator(bool is_dialler, std::vector<std::string> protocols, const Limits& limits);
 
-  Result<void> handle_line(std::string_view line);
+  Result<void> handle_frame(BytesView frame);
   Result<void> handle_answer(std::string_view line);
   Result<void> handle_proposal(std::string_view line);
   Result<void> propose_next();
-  void send_line(std::string_view line);
-  void answer_list();
 
   bool is_dialler_;
   bool has_peer_header_ = false;
@@ -58,7 +57,7 @@ class Negotiator {
   std::vector<std::string> protocols_;
   std::size_t next_proposal_ = 0;
   std::size_t messages_received_ = 0;
-  Bytes input_;  // one partial message
+  FrameReader input_;
   Bytes output_;
   std::size_t output_sent_ = 0;
   std::optional<Result<std::string>> result_;

@@ -26,10 +26,10 @@ struct HandshakeLimits {
 
 struct HandshakeConfig {
   Role role = Role::initiator;
-  const Identity& identity;             // must outlive the handshake
-  std::optional<PeerId> expected_peer;  // anybody else is refused with peer_id_mismatch
-  std::vector<std::string> muxers{};    // ours, the preferred one first; empty: the extension is not used
-  Bytes prologue{};                     // what both sides must have agreed on before; empty over TCP
+  const Identity& identity;               // must outlive the handshake
+  std::optional<PeerId> expected_peer{};  // anybody else is refused with peer_id_mismatch
+  std::vector<std::string> muxers{};      // ours, the preferred one first; empty: the extension is not used
+  Bytes prologue{};                       // what both sides must have agreed on before; empty over TCP
   HandshakeLimits limits{};
 };
 
@@ -56,6 +56,7 @@ class Handshake {
   void handle_eof();
   // Writes what is to be sent and returns how much; 0: nothing.
   [[nodiscard]] std::size_t poll_bytes(MutableBytes out);
+  [[nodiscard]] bool has_output() const noexcept { return output_sent_ < output_.size(); }
 
   // The last message was received or, by an initiator, queued; or the handshake failed.
   [[nodiscard]] bool is_over() const noexcept { return outcome_.has_value(); }
@@ -65,6 +66,7 @@ class Handshake {
   [[nodiscard]] HandshakeStatus snapshot() const noexcept;
 
  private:
+  Result<void> handle_input();
   Result<void> read_message(BytesView message);
   Result<void> read_message_1(BytesView message);
   Result<void> read_message_2(BytesView message);
@@ -77,10 +79,10 @@ class Handshake {
   void write_message_1();
   Result<void> write_message_2();
   Result<void> write_message_3();
-  void append_sealed(BytesView plaintext, Bytes& message);
   [[nodiscard]] Bytes own_payload() const;
   void queue(BytesView message);
   void succeed();
+  void fail_with(Error error);
 
   HandshakeConfig config_;
   crypto::X25519KeyPair static_key_;

@@ -29,7 +29,7 @@ struct Limits {
 struct Config {
   Direction direction = Direction::outbound;
   const Identity& identity;  // must outlive the upgrade
-  std::optional<PeerId> expected_peer;
+  std::optional<PeerId> expected_peer{};
   Duration handshake_timeout = std::chrono::seconds{10};  // for all phases together
   Limits limits{};
 };
@@ -60,7 +60,7 @@ class SecureUpgrade {
   void handle_timeout(Instant now);
   [[nodiscard]] std::size_t poll_bytes(Instant now, MutableBytes out);
   // False once the upgrade is over: the owner should take the result before it reads more.
-  [[nodiscard]] bool wants_bytes() const noexcept;
+  [[nodiscard]] bool wants_bytes() const noexcept { return !is_over(); }
   [[nodiscard]] std::optional<Instant> next_timeout() const noexcept;
 
   // The outcome, once. Success is given only after poll_bytes has handed out everything, so that the owner can write to
@@ -71,16 +71,16 @@ class SecureUpgrade {
   [[nodiscard]] UpgradeStatus snapshot() const noexcept;
 
  private:
+  [[nodiscard]] bool is_over() const noexcept { return phase_ == Phase::done || phase_ == Phase::failed; }
+  [[nodiscard]] bool has_output() const noexcept;
   void enter(Instant now, Phase phase);
   void fail_with(Error error);
-  void run(Instant now);
-  bool run_negotiate(Instant now);
-  bool run_handshake(Instant now);
-  bool run_muxer();
-  void start_muxer(Instant now);
+  void advance(Instant now);
+  void run_negotiate(Instant now);
+  void run_handshake(Instant now);
+  void run_muxer(Instant now);
   Result<bool> open_next_frame();
-  void collect_output();
-  void collect_muxer_output();
+  void seal_muxer_output();
 
   Direction direction_;
   Limits limits_;
@@ -91,10 +91,9 @@ class SecureUpgrade {
   noise::Handshake handshake_;
   std::optional<multistream::Negotiator> muxer_negotiator_;
   std::optional<noise::Secured> secured_;
-  Bytes input_;      // received, not yet consumed
-  Bytes plaintext_;  // muxer phase: decrypted, not yet consumed
-  Bytes output_;     // to be sent
-  std::size_t output_sent_ = 0;
+  Bytes input_;          // received, not yet consumed
+  Bytes plaintext_;      // muxer phase: decrypted, not yet consumed
+  Bytes sealed_output_;  // muxer phase: to be sent
   std::optional<Error> error_;
   bool is_result_taken_ = false;
 };
