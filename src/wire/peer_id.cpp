@@ -3,36 +3,25 @@
 
 #include "base/base_encoding.hpp"
 #include "base/byte_reader.hpp"
-#include "base/uvarint.hpp"
 #include "crypto/hash.hpp"
+#include "wire/multihash.hpp"
 
 namespace dig {
 namespace {
 
-// Multicodec table: hash functions, the CID version and the content type of a libp2p key.
-constexpr std::uint8_t k_identity = 0x00;
-constexpr std::uint8_t k_sha2_256 = 0x12;
+// Multicodec table: the CID version and the content type of a libp2p key.
 constexpr std::uint8_t k_cid_v1 = 0x01;
 constexpr std::uint8_t k_libp2p_key = 0x72;
 constexpr std::size_t k_max_inlined_key = 42;
 constexpr std::size_t k_max_text = 128;  // the longest accepted form has 93 characters
 
-std::string make_multihash(std::uint8_t function, BytesView digest) {
-  std::string multihash;
-  multihash += static_cast<char>(function);
-  multihash += static_cast<char>(digest.size());
-  return multihash += as_text(digest);
-}
-
-// Every code and length here is below 0x80, so each varint is one byte and a longer one is not minimal.
-Result<void> check_multihash(BytesView multihash) {
-  ByteReader reader(multihash);
-  DIG_TRY(const std::uint8_t function, reader.u8());
-  DIG_TRY(const std::uint8_t size, reader.u8());
-  if (size != reader.remaining()) return fail(Errc::bad_peer_id, "a multihash with a wrong length");
-  if (function == k_sha2_256 && size == 32) return {};
-  if (function != k_identity || size > k_max_inlined_key) return fail(Errc::bad_peer_id, "a multihash of another kind");
-  DIG_CHECK(PublicKey::decode(reader.rest()));
+Result<void> check_multihash(BytesView bytes) {
+  DIG_TRY(const Multihash multihash, Multihash::decode(bytes));
+  if (multihash.code == k_multihash_sha2_256) return {};
+  if (multihash.code != k_multihash_identity || multihash.digest.size() > k_max_inlined_key) {
+    return fail(Errc::bad_peer_id, "a multihash of another kind");
+  }
+  DIG_CHECK(PublicKey::decode(multihash.digest));
   return {};
 }
 
@@ -59,8 +48,12 @@ Result<Bytes> decode_text(std::string_view text) {
 PeerId PeerId::from_public_key(const PublicKey& key) {
   const Bytes encoded = key.encode();
   PeerId id;
-  id.multihash_ = encoded.size() <= k_max_inlined_key ? make_multihash(k_identity, encoded)
-                                                      : make_multihash(k_sha2_256, crypto::sha256(encoded));
+  if (encoded.size() <= k_max_inlined_key) {
+    id.multihash_ = as_text(Multihash{k_multihash_identity, encoded}.encode());
+  } else {
+    const crypto::Sha256Digest digest = crypto::sha256(encoded);
+    id.multihash_ = as_text(Multihash{k_multihash_sha2_256, digest}.encode());
+  }
   return id;
 }
 
@@ -88,7 +81,7 @@ std::string PeerId::to_cid() const {
 }
 
 std::optional<PublicKey> PeerId::public_key() const {
-  if (multihash_.empty() || static_cast<std::uint8_t>(multihash_.front()) != k_identity) return std::nullopt;
+  if (multihash_.empty() || static_cast<std::uint64_t>(multihash_.front()) != k_multihash_identity) return std::nullopt;
   Result<PublicKey> key = PublicKey::decode(bytes().subspan(2));
   if (!key) return std::nullopt;
   return *std::move(key);
