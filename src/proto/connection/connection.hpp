@@ -10,6 +10,11 @@
 //  - Events are edge-triggered: StreamReadable comes when the read half turns from empty to readable (data or end),
 //    StreamWritable after a write() that took less than it was given.
 //  - No order holds across streams.
+//  - Once both halves have ended (end read or stopped, finish sent) the stream is gone: its id gives stream_closed.
+//  - Codes are hints: where the wire carries none (yamux) they arrive as 0. StreamStopped comes only where the wire can
+//    say it; else a stopped stream discards what still comes and, beyond a limit of the kind, resets the stream.
+//  - After Closed what had arrived can still be read, then reads give connection_closed; never a false end. The shell
+//    drains the output of a closed connection and then ends the transport.
 //  - Not thread-safe: the core loop owns every connection.
 #pragma once
 
