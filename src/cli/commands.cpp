@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands.hpp"
+
+#include <array>
+
+namespace dig::cli {
+
+std::span<const Command> commands() {
+  static constexpr std::array k_commands = {
+      Command{"id", "Print this node's identity; it is made on first use", false, define_id},
+      Command{"add", "Put a folder, a file or a .dig archive into the local store", false, define_add},
+      Command{"ls", "List the stores that are here", false, define_ls},
+      Command{"rm", "Remove a store that is here", false, define_rm},
+      Command{"verify", "Check the stores that are here against their root hashes", false, define_verify},
+      Command{"serve", "Run a node that shares its stores until it is told to stop", false, define_serve},
+      Command{"get", "Fetch a store, or one resource of it, from a peer", true, define_get},
+      Command{"connect", "Connect to a peer and ping it; shows the path", true, define_connect},
+      Command{"ports", "Show which port each service got, and why", false, define_ports},
+  };
+  return k_commands;
+}
+
+}  // namespace dig::cli

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "service/settings.hpp"
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "service/suggestion.hpp"
+
+namespace dig::service {
+namespace {
+
+constexpr std::size_t k_max_file = 1024 * 1024;
+constexpr std::size_t k_max_list = 64;
+constexpr std::string_view k_keys[] = {"port", "listen", "announce", "tiers", "log-level", "color"};
+
+std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
+// One setting out of one word of text; `key` is its name in the file.
+Result<std::string> one_of(std::string_view key, std::string_view value, std::span<const std::string_view> words) {
+  if (std::ranges::find(words, value) != words.end()) return std::string(value);
+  std::string expected;
+  for (const std::string_view word : words) expected.append(expected.empty() ? "" : ", ").append(word);
+  return fail(Errc::bad_config, std::string(key) + " must be one of " + expected + did_you_mean(value, words));
+}
+
+Result<std::string> text_of(std::string_view key, const toml::node& value) {
+  const auto text = value.value<std::string>();
+  if (!text || !value.is_string()) return fail(Errc::bad_config, std::string(key) + " must be a string");
+  return *text;
+}
+
+Result<std::vector<std::string>> list_of(std::string_view key, const toml::node& value) {
+  const toml::array* array = value.as_array();
+  if (array == nullptr || array->size() > k_max_list) {
+    return fail(Errc::bad_config, std::string(key) + " must be a list of at most 64 strings");
+  }
+  std::vector<std::string> out;
+  for (const toml::node& element : *array) {
+    DIG_TRY(std::string text, text_of(key, element));
+    out.push_back(std::move(text));
+  }
+  return out;
+}
+
+Result<void> apply(Settings& settings, std::string_view key, const toml::node& value) {
+  if (key == "port") {
+    const auto port = value.is_integer() ? value.value<std::int64_t>() : std::nullopt;
+    if (!port || *port < 0 || *port > 65535) return fail(Errc::bad_config, "port must be a number from 0 to 65535");
+    settings.port = static_cast<std::uint16_t>(*port);
+  } else if (key == "listen") {
+    DIG_TRY(settings.listen, list_of(key, value));
+  } else if (key == "announce") {
+    DIG_TRY(settings.announce, list_of(key, value));
+  } else if (key == "tiers") {
+    DIG_TRY(settings.tiers, text_of(key, value));
+  } else if (key == "log-level") {
+    DIG_TRY(const std::string text, text_of(key, value));
+    DIG_TRY(settings.log_level, one_of(key, text, k_log_levels));
+  } else if (key == "color") {
+    DIG_TRY(const std::string text, text_of(key, value));
+    DIG_TRY(settings.color, one_of(key, text, k_color_modes));
+  } else {
+    return fail(Errc::bad_config, "unknown key " + quoted(key) + did_you_mean(key, k_keys));
+  }
+  return {};
+}
+
+std::unexpected<Error> bad_line(const std::string& name, std::size_t line, std::string_view what) {
+  return fail(Errc::bad_config, "line " + std::to_string(line) + ": " + std::string(what) + " in " + name);
+}
+
+std::vector<std::string> split_at_commas(std::string_view text) {
+  std::vector<std::string> out;
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    if (comma > 0) out.emplace_back(text.substr(0, comma));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return out;
+}
+
+std::unexpected<Error> in_variable(const char* variable, const Error& error) {
+  return fail(Errc::bad_config, std::string(variable) + ": " + error.detail());
+}
+
+}  // namespace
+
+Result<Settings> parse_settings(std::string_view text, const std::string& name) {
+  toml::table table;
+  try {
+    table = toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    return bad_line(name, error.source().begin.line, error.description());
+  }
+  Settings settings;
+  for (const auto& [key, value] : table) {
+    const Result<void> applied = apply(settings, key.str(), value);
+    if (!applied) return bad_line(name, key.source().begin.line, applied.error().detail());
+  }
+  return settings;
+}
+
+Result<Settings> load_settings(const std::filesystem::path& file) {
+  errno = 0;
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) {
+    if (errno == ENOENT || errno == ENOTDIR) return Settings{};
+    const Errc code = errno == EACCES ? Errc::permission_denied : Errc::io_failed;
+    return fail(code, file.string() + ": " + std::strerror(errno));
+  }
+  std::string text(k_max_file + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (text.size() > k_max_file) return fail(Errc::bad_config, "larger than 1 MiB: " + file.string());
+  if (stream.bad()) return fail(Errc::io_failed, "cannot read " + file.string());
+  return parse_settings(text, file.string());
+}
+
+Result<Settings> settings_from_environment(const Environment& environment) {
+  Settings settings;
+  if (const auto text = environment("DIGNET_PORT")) {
+    std::uint16_t port = 0;
+    const char* const end = text->data() + text->size();
+    const auto parsed = std::from_chars(text->data(), end, port);
+    if (parsed.ec != std::errc{} || parsed.ptr != end) {
+      return fail(Errc::bad_config, "DIGNET_PORT: port must be a number from 0 to 65535");
+    }
+    settings.port = port;
+  }
+  if (const auto text = environment("DIGNET_LISTEN")) settings.listen = split_at_commas(*text);
+  if (const auto text = environment("DIGNET_ANNOUNCE")) settings.announce = split_at_commas(*text);
+  if (const auto text = environment("DIGNET_TIERS")) settings.tiers = *text;
+  if (const auto text = environment("DIGNET_LOG_LEVEL")) {
+    const auto level = one_of("log-level", *text, k_log_levels);
+    if (!level) return in_variable("DIGNET_LOG_LEVEL", level.error());
+    settings.log_level = *level;
+  }
+  if (const auto text = environment("DIGNET_COLOR")) {
+    const auto color = one_of("color", *text, k_color_modes);
+    if (!color) return in_variable("DIGNET_COLOR", color.error());
+    settings.color = *color;
+  }
+  return settings;
+}
+
+Settings merge(Settings over, Settings under) {
+  const auto pick = [](auto& first, auto& second) {
+    if (!first) first = std::move(second);
+  };
+  pick(over.port, under.port);
+  pick(over.listen, under.listen);
+  pick(over.announce, under.announce);
+  pick(over.tiers, under.tiers);
+  pick(over.log_level, under.log_level);
+  pick(over.color, under.color);
+  return over;
+}
+
+}  // namespace dig::service

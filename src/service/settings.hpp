@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a user can set for every run: in dignet.toml or in the environment. A key of the file is the long name of the
+// flag, a variable is that name in capitals behind DIGNET_. Flags win over the environment, the environment over the
+// file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "service/home.hpp"
+
+namespace dig::service {
+
+struct Settings {
+  std::optional<std::uint16_t> port;
+  std::optional<std::vector<std::string>> listen;
+  std::optional<std::vector<std::string>> announce;
+  std::optional<std::string> tiers;
+  std::optional<std::string> log_level;
+  std::optional<std::string> color;
+};
+
+inline constexpr std::string_view k_log_levels[] = {"trace", "debug", "info", "warn", "error", "off"};
+inline constexpr std::string_view k_color_modes[] = {"auto", "always", "never"};
+
+// Errors: bad_config, with the line and what is wrong with it. `name` is the file's name for messages.
+[[nodiscard]] Result<Settings> parse_settings(std::string_view text, const std::string& name);
+// An absent file is an empty one. Errors: bad_config, permission_denied, io_failed.
+[[nodiscard]] Result<Settings> load_settings(const std::filesystem::path& file);
+// DIGNET_PORT, DIGNET_LISTEN (commas between addresses), DIGNET_ANNOUNCE, DIGNET_TIERS, DIGNET_LOG_LEVEL, DIGNET_COLOR.
+// Errors: bad_config.
+[[nodiscard]] Result<Settings> settings_from_environment(const Environment& environment);
+// Each setting from `over` if it has it, else from `under`.
+[[nodiscard]] Settings merge(Settings over, Settings under);
+
+}  // namespace dig::service
