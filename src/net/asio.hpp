@@ -2,6 +2,7 @@
 // The parts of Asio that net/ uses. Included by .cpp files only: it costs seconds per translation unit.
 #pragma once
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>

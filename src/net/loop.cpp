@@ -24,6 +24,8 @@ bool Poster::post(Task task) const {
 struct Loop::Impl {
   // One thread runs the loop: the hint lets Asio skip some locking, but other threads may still post.
   asio::io_context context{1};
+  // run() must not end because nothing waits just now: another thread may be about to post.
+  asio::executor_work_guard<asio::io_context::executor_type> guard{context.get_executor()};
   std::shared_ptr<Poster::Gate> gate = std::make_shared<Poster::Gate>();
 };
 

@@ -41,7 +41,7 @@ class Loop {
 
   [[nodiscard]] boost::asio::io_context& context() noexcept;
 
-  // Runs until stop(), or until nothing is left to wait for.
+  // Runs until stop().
   void run();
   // Runs handlers for at most `limit`, or until stop(); for tests and blocking wrappers.
   void run_for(Duration limit);

@@ -22,7 +22,8 @@ TEST(Loop, TimerExpiresAtItsDeadlineAndOnlyOnce) {
   timer.set(monotonic_now() + 1h);
   timer.set(deadline);
   timer.set(deadline);
-  loop.run();
+  EXPECT_TRUE(loop.run_until([&] { return calls > 0; }, 5s));
+  loop.run_for(5ms);
   EXPECT_EQ(calls, 1);
   EXPECT_GE(called_at, deadline);
 }
@@ -37,7 +38,7 @@ TEST(Loop, DisarmedAndDestroyedTimersStaySilent) {
     Timer destroyed(loop, [&](Instant) { ++calls; });
     destroyed.set(monotonic_now());
   }
-  loop.run();
+  loop.run_for(5ms);
   EXPECT_EQ(calls, 0);
 }
 
@@ -61,8 +62,7 @@ TEST(Loop, TimerMayBeSetAgainInItsHandler) {
     if (++calls < 3) timer->set(now + 1ms);
   });
   timer->set(monotonic_now());
-  loop.run();
-  EXPECT_EQ(calls, 3);
+  EXPECT_TRUE(loop.run_until([&] { return calls == 3; }, 5s));
 }
 
 TEST(Loop, PosterWorksFromOtherThreadsAndOutlivesTheLoop) {
@@ -75,6 +75,14 @@ TEST(Loop, PosterWorksFromOtherThreadsAndOutlivesTheLoop) {
   loop.reset();
   EXPECT_FALSE(poster.post([&] { ++calls; }));
   EXPECT_EQ(calls, 1);
+}
+
+TEST(Loop, StopFromAnotherThreadEndsRun) {
+  Loop loop;
+  std::thread other([&] { loop.post([&] { loop.stop(); }); });
+  loop.run();
+  other.join();
+  EXPECT_FALSE(loop.poll());
 }
 
 TEST(Loop, RunUntilGivesUpAtItsLimit) {
