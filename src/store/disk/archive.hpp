@@ -11,6 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "store/archive_source.hpp"
 #include "store/disk/file.hpp"
 
 namespace dig::store {
@@ -31,6 +32,7 @@ struct ArchiveInfo {
 
 // Whether an archive is acceptable: its structure (zip_directory.hpp), the local headers, and the content of every
 // entry, which is read whole. Errors: bad_archive, whose detail names the entry and the reason; the errors of files.
+[[nodiscard]] Result<ArchiveInfo> check_archive(ArchiveSource& archive, const Progress& progress = {});
 [[nodiscard]] Result<ArchiveInfo> check_archive(const File& archive, const Progress& progress = {});
 [[nodiscard]] Result<ArchiveInfo> check_archive(const fs::path& archive, const Progress& progress = {});
 

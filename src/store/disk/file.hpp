@@ -32,8 +32,8 @@ class File {
   File(const File&) = delete;
   File& operator=(const File&) = delete;
 
-  // O_CLOEXEC and O_NOFOLLOW are always added; new files get mode 0600.
-  [[nodiscard]] static Result<File> open(const fs::path& path, int flags);
+  // O_CLOEXEC and O_NOFOLLOW are always added. `mode` is for a new file.
+  [[nodiscard]] static Result<File> open(const fs::path& path, int flags, mode_t mode = 0600);
   [[nodiscard]] static Result<File> open_folder(const fs::path& path);
   // For reading; anything but a regular file is refused (and a FIFO does not block).
   [[nodiscard]] static Result<File> open_regular(const fs::path& path);
@@ -55,6 +55,10 @@ class File {
   // True when this file is now locked by us; false when another open file has the lock. Ends with the descriptor,
   // also after kill -9.
   [[nodiscard]] Result<bool> try_lock() const;
+  // The same, but waits. For short sections only.
+  [[nodiscard]] Result<void> lock() const;
+  // Whether the file still has a name: whoever waits for a lock may get that of a file removed in the meantime.
+  [[nodiscard]] Result<bool> has_name() const;
 
  private:
   int descriptor_ = -1;
@@ -68,7 +72,7 @@ class File {
 [[nodiscard]] Result<void> sync_folder(const fs::path& path);
 // A missing file is no error.
 [[nodiscard]] Result<void> remove_file(const fs::path& path);
-[[nodiscard]] bool exists(const fs::path& path);
+[[nodiscard]] bool path_exists(const fs::path& path);
 // Copies `from` into the empty file `to`, sharing blocks where the file system can.
 [[nodiscard]] Result<std::uint64_t> copy_contents(const File& from, const File& to);
 

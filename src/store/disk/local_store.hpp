@@ -34,6 +34,7 @@
 namespace dig::store {
 
 class StoreIndex;
+struct IndexRow;
 
 struct StoreInfo {
   StoreId store_id;
@@ -66,8 +67,8 @@ struct VerifyReport {
 
 class LocalStore {
  public:
-  // Opens or makes the folders and the index. Errors: index_damaged (verify() of a store opened with `rebuild_index`
-  // repairs it), the errors of files.
+  // Opens or makes the folders and the index. Errors: index_damaged (then open_rebuilding_index
+  // helps), the errors of files.
   [[nodiscard]] static Result<std::unique_ptr<LocalStore>> open(const fs::path& home);
   // Moves a damaged index away and makes a new one from the files.
   [[nodiscard]] static Result<std::unique_ptr<LocalStore>> open_rebuilding_index(const fs::path& home);
@@ -108,8 +109,21 @@ class LocalStore {
                                                       std::string_view key, const fs::path& path);
 
  private:
+  struct Paths;
   explicit LocalStore(const fs::path& home);
-  fs::path home_;
+  [[nodiscard]] Result<void> adopt(const StoreId& store_id, const RootHash& root);
+  [[nodiscard]] Result<void> adopt_strays();
+  [[nodiscard]] Result<void> finish_interrupted();
+  [[nodiscard]] Result<SignedManifest> sign(const Identity& identity, const std::optional<StoreId>& store_id,
+                                            const RootHash& root, std::uint64_t size);
+  [[nodiscard]] Result<void> publish(const fs::path& archive, const fs::path& tree, const IndexRow& row);
+  [[nodiscard]] Result<IndexRow> row(const StoreId& store_id, const std::optional<RootHash>& root);
+  [[nodiscard]] Result<std::vector<IndexRow>> rows_of(const Urn& urn);
+  [[nodiscard]] Result<void> verify_one(const IndexRow& row, const Progress& progress);
+  [[nodiscard]] Result<void> quarantine(const IndexRow& row);
+  [[nodiscard]] static bool is_damage(const Error& error);
+
+  std::unique_ptr<Paths> paths_;
   std::unique_ptr<StoreIndex> index_;
 };
 

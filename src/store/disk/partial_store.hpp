@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -31,7 +32,6 @@ class PartialStore final : public ArchiveSource {
   // Used by LocalStore::open_partial, which see for the errors.
   [[nodiscard]] static Result<std::unique_ptr<PartialStore>> open(const fs::path& folder,
                                                                   const SignedManifest& manifest);
-  // SHA-256 of a file that is neither here in whole nor in part is no business of this class: see StoreReader::sha256.
 
   [[nodiscard]] const StoreId& store_id() const noexcept { return manifest_.store_id; }
   [[nodiscard]] const RootHash& root() const noexcept { return manifest_.root; }
@@ -54,6 +54,7 @@ class PartialStore final : public ArchiveSource {
   [[nodiscard]] Result<void> check_claim(std::uint64_t index, const Hash256& claimed, MutableBytes buffer);
   [[nodiscard]] Result<void> prepare_files();
   [[nodiscard]] Result<void> empty();
+  [[nodiscard]] Result<void> for_each_leaf(const std::function<Result<void>(const Hash256&)>& take) const;
 
   Manifest manifest_;
   SignedManifest signed_manifest_;

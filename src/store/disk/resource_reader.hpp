@@ -21,25 +21,15 @@
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
+#include "store/archive_source.hpp"
 #include "store/disk/file.hpp"
+#include "store/zip_directory.hpp"
 
 namespace dig::store {
 
-// The bytes of an archive, some of which may not be here.
-class ArchiveSource {
- public:
-  virtual ~ArchiveSource() = default;
-  [[nodiscard]] virtual std::uint64_t size() const = 0;
-  // Fills `out` from `offset` on, up to the end of the archive. Errc::not_here when a chunk of it is missing.
-  [[nodiscard]] virtual Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) = 0;
-};
-
 class ResourceReader {
  public:
-  struct Limits {
-    std::uint64_t resource_bytes = std::uint64_t{1} << 36;  // 64 GiB
-    std::uint64_t ratio = 200;                              // inflated bytes for each stored byte
-  };
+  using Limits = ZipLimits;
   struct Missing {
     std::uint64_t offset = 0;
     std::uint64_t size = 0;
@@ -66,7 +56,9 @@ class ResourceReader {
   [[nodiscard]] const std::optional<Missing>& missing() const noexcept { return missing_; }
 
  private:
-  class Tracked;
+  [[nodiscard]] Result<ZipDirectory> directory();
+  [[nodiscard]] Result<void> expect_here(std::uint64_t offset, std::uint64_t size);
+
   ArchiveSource& source_;
   Limits limits_;
   std::optional<Missing> missing_;
