@@ -51,4 +51,13 @@ SafeText::SafeText(std::string_view raw, std::size_t limit) {
   }
 }
 
+bool is_safe_text(std::string_view text) {
+  while (!text.empty()) {
+    const Decoded next = decode_utf8(text);
+    if (next.size == 0 || !is_fit(next.code_point)) return false;
+    text.remove_prefix(next.size);
+  }
+  return true;
+}
+
 }  // namespace dig

@@ -25,4 +25,7 @@ class SafeText {
   std::string text_;
 };
 
+// Whether text is fit as it stands, so that a name may be kept unchanged: SafeText would alter nothing but its length.
+[[nodiscard]] bool is_safe_text(std::string_view text);
+
 }  // namespace dig

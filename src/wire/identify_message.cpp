@@ -40,7 +40,7 @@ Result<void> decode_protocols(const pb::Identify& message, Identify& out) {
   }
   for (const std::string& name : message.protocols()) {
     if (name.size() > Identify::max_protocol_size) return fail(Errc::oversized, "the name of a protocol is too long");
-    if (!name.empty() && SafeText(name, Identify::max_protocol_size).str() == name) {
+    if (!name.empty() && is_safe_text(name)) {
       out.protocols.push_back(name);
     } else {
       ++out.skipped;

@@ -13,7 +13,7 @@ Result<std::string> decode_multistream_line(BytesView frame) {
   if (!line.ends_with('\n')) return fail(Errc::malformed, "a multistream line without a newline");
   line.remove_suffix(1);
   if (line.empty()) return fail(Errc::malformed, "an empty multistream line");
-  if (SafeText(line, k_max_multistream_message).str() != line) {
+  if (!is_safe_text(line)) {
     return fail(Errc::malformed, "a multistream line with control characters");
   }
   return std::string(line);

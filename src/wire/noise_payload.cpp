@@ -19,8 +19,7 @@ Result<NoisePayload> NoisePayload::decode(BytesView bytes) {
   if (muxers.size() > static_cast<int>(max_muxers)) return fail(Errc::oversized, "too many muxers");
   for (const std::string& muxer : muxers) {
     if (muxer.size() > max_muxer_name) return fail(Errc::oversized, "the name of a muxer is too long");
-    if (muxer.empty() || SafeText(muxer, max_muxer_name).str() != muxer)
-      return fail(Errc::malformed, "not the name of a muxer");
+    if (muxer.empty() || !is_safe_text(muxer)) return fail(Errc::malformed, "not the name of a muxer");
     payload.muxers.push_back(muxer);
   }
   return payload;

@@ -53,7 +53,7 @@ TEST(PublicKey, RefusesEverythingThatIsNotTheCanonicalEncoding) {
   const std::string data(64, '7');
   EXPECT_FALSE(is_refused(hex("08011220" + data)));
   EXPECT_TRUE(is_refused(hex("1220" + data + "0801")));  // the other order
-  EXPECT_TRUE(is_refused(hex("0881001220" + data)));                 // a varint that is not minimal
+  EXPECT_TRUE(is_refused(hex("0881001220" + data)));     // a varint that is not minimal
   EXPECT_TRUE(is_refused(hex("080112a000" + data)));
   EXPECT_TRUE(is_refused(hex("080108011220" + data)));       // a field twice
   EXPECT_TRUE(is_refused(hex("08011220" + data + "1801")));  // an unknown field
