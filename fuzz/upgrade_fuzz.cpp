@@ -73,7 +73,7 @@ void run_edited(Ends& ends, BytesView script, std::size_t piece) {
   Editor editor(script);
   for (bool is_moving = true; is_moving && !editor.has_cut();) {
     is_moving = false;
-    for (const auto [from, to] : {std::pair{&dialler, &listener}, std::pair{&listener, &dialler}}) {
+    for (const auto& [from, to] : {std::pair{&dialler, &listener}, std::pair{&listener, &dialler}}) {
       Bytes bytes(piece);
       bytes.resize(from->poll_bytes(now, bytes));
       is_moving = is_moving || !bytes.empty();
