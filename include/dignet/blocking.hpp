@@ -28,7 +28,8 @@ template <class T, class Start>
   return std::move(*result);
 }
 
-[[nodiscard]] inline Result<StoreInfo> add_store(Node& node, const std::filesystem::path& path, AddOptions options = {}) {
+[[nodiscard]] inline Result<StoreInfo> add_store(Node& node, const std::filesystem::path& path,
+                                                 AddOptions options = {}) {
   return wait<StoreInfo>(node, [&](auto done) { node.add_store(path, std::move(options), std::move(done)); });
 }
 [[nodiscard]] inline Result<std::vector<StoreInfo>> list_stores(Node& node) {
@@ -41,8 +42,8 @@ template <class T, class Start>
   return wait<VerifyReport>(node, [&](auto done) { node.verify_stores(std::move(urn), std::move(done)); });
 }
 [[nodiscard]] inline Result<FetchReport> fetch(Node& node, FetchRequest request, Observer observer = nullptr) {
-  return wait<FetchReport>(
-      node, [&](auto done) { node.fetch(std::move(request), std::move(observer), std::move(done)); });
+  return wait<FetchReport>(node,
+                           [&](auto done) { node.fetch(std::move(request), std::move(observer), std::move(done)); });
 }
 [[nodiscard]] inline Result<ConnectReport> connect(Node& node, ConnectRequest request, Observer observer = nullptr) {
   return wait<ConnectReport>(

@@ -36,13 +36,14 @@ class Stream {
          std::string peer_id);
   Stream(Stream&&) noexcept;
   Stream& operator=(Stream&&) noexcept;
-  ~Stream();  // resets the stream unless both halves have ended
+  // After finish(): what was written still goes out, nothing more is read. Otherwise the stream is reset.
+  ~Stream();
 
   [[nodiscard]] const std::string& protocol() const noexcept { return protocol_; }
   [[nodiscard]] const std::string& peer_id() const noexcept { return peer_id_; }
 
-  // Completes as soon as at least one byte, or the end, is there. One read at a time (Errc::invalid_argument otherwise).
-  // Errors: stream_reset, connection_closed.
+  // Completes as soon as at least one byte, or the end, is there. One read at a time (Errc::invalid_argument
+  // otherwise). Errors: stream_reset, connection_closed.
   void read(std::size_t max_bytes, Completion<ReadData> done);
   // Completes when the connection has taken all bytes (not: when the peer has read them). One write at a time.
   void write(std::vector<std::byte> bytes, Completion<void> done);
@@ -57,6 +58,7 @@ class Stream {
   std::shared_ptr<detail::NodeHandle> node_;
   std::uint64_t connection_ = 0;
   std::uint64_t stream_ = 0;
+  bool has_finished_ = false;
   std::string protocol_;
   std::string peer_id_;
 };

@@ -33,8 +33,8 @@ enum class ErrorKind : std::uint8_t {
 
 // The fixed facts about one error code.
 struct ErrorInfo {
-  std::string_view name;     // "connect_timeout"
-  std::string_view code;     // "DN-NET-003"
+  std::string_view name;  // "connect_timeout"
+  std::string_view code;  // "DN-NET-003"
   ErrorKind kind;
   std::string_view meaning;  // one line, no full stop
   std::string_view hint;     // what the user can do

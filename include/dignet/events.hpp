@@ -18,14 +18,14 @@ enum class Outcome : std::uint8_t { won, failed, cancelled, skipped };
 
 // One row of the ordered attempt list that explains every outcome: what was tried, and why it did not win.
 struct Attempt {
-  int tier = 0;                  // 1 (direct) … 5 (public TURN)
-  std::string tier_name;         // "direct"
-  std::string method;            // "tcp"
-  std::string target;            // the address that was tried; empty when skipped before one was known
+  int tier = 0;           // 1 (direct) … 5 (public TURN)
+  std::string tier_name;  // "direct"
+  std::string method;     // "tcp"
+  std::string target;     // the address that was tried; empty when skipped before one was known
   std::int64_t started_ms = 0;
   std::int64_t elapsed_ms = 0;
   Outcome outcome = Outcome::skipped;
-  std::optional<Error> error;    // why, unless it won
+  std::optional<Error> error;  // why, unless it won
 };
 
 // The connection moved to a better path (or an operation to another holder).
@@ -47,7 +47,7 @@ struct PathEvent {
   std::string peer_id;
 };
 struct ProgressEvent {
-  std::uint64_t bytes = 0;          // verified and on disk
+  std::uint64_t bytes = 0;  // verified and on disk
   std::uint64_t total = 0;
   std::uint64_t fetched_bytes = 0;  // came over the network in this run
   std::uint64_t reused_bytes = 0;   // were on disk before and verified again

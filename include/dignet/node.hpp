@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A node: an identity, listeners, connections to peers, and the stores it holds and fetches.
 //
-// Asynchronous at its core. The node runs its own threads; nothing of yours is called from them. Poll event_handle() and
-// call process() when it is readable: completions, observers and event handlers run inside process(), on your thread.
-// Every function may be called from any one thread at a time. dignet/blocking.hpp has a simpler form for small programs.
+// Asynchronous at its core. The node runs its own threads; nothing of yours is called from them. Poll event_handle()
+// and call process() when it is readable: completions, observers and event handlers run inside process(), on your
+// thread. Every function may be called from any one thread at a time. dignet/blocking.hpp has a simpler form for small
+// programs.
 #pragma once
 
 #include <chrono>
@@ -24,12 +25,12 @@
 namespace dignet {
 
 struct NodeOptions {
-  std::filesystem::path home{};         // holds the identity and the stores; made if missing
-  bool listen = true;                   // false: a short-lived node that publishes nothing
-  std::uint16_t preferred_port = 4001;  // the next free one is taken if this is not free; 0: any
+  std::filesystem::path home{};                   // holds the identity and the stores; made if missing
+  bool listen = true;                             // false: a short-lived node that publishes nothing
+  std::uint16_t preferred_port = 4001;            // the next free one is taken if this is not free; 0: any
   std::vector<std::string> listen_addresses{};    // multiaddrs; replaces "all interfaces, preferred_port"
   std::vector<std::string> announce_addresses{};  // published in place of the addresses found
-  std::string tiers{};                  // "1-4", "direct,peer-turn"; empty: all
+  std::string tiers{};                            // "1-4", "direct,peer-turn"; empty: all
 };
 
 struct NodeIdentity {
@@ -39,7 +40,7 @@ struct NodeIdentity {
 };
 
 struct ConnectRequest {
-  std::vector<std::string> addresses{};      // multiaddrs of one peer, each ending in /p2p/<peer id>
+  std::vector<std::string> addresses{};  // multiaddrs of one peer, each ending in /p2p/<peer id>
   std::chrono::milliseconds timeout{30'000};
 };
 

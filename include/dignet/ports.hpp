@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The port manager: takes a preferred port, or the next free one, for TCP and UDP on IPv4 and IPv6 at once and holds it.
+// The port manager: takes a preferred port, or the next free one, for TCP and UDP on IPv4 and IPv6 at once and holds
+// it.
 //
 // Thread-safety: a PortManager may be used from one thread at a time.
 #pragma once
@@ -15,11 +16,11 @@ namespace dignet {
 
 // One port that is held, and why it is this one.
 struct PortLease {
-  std::string purpose;                  // "libp2p-main"
-  std::uint16_t preferred = 0;          // 0: any
+  std::string purpose;          // "libp2p-main"
+  std::uint16_t preferred = 0;  // 0: any
   std::uint16_t port = 0;
-  std::vector<std::string> protocols;   // "tcp4", "udp4", "tcp6", "udp6"
-  std::string reason;                   // one sentence for the user
+  std::vector<std::string> protocols;  // "tcp4", "udp4", "tcp6", "udp6"
+  std::string reason;                  // one sentence for the user
 };
 
 class PortManager {

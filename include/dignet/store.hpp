@@ -24,9 +24,9 @@ struct StoreInfo {
   std::string store_id;
   std::string root_hash;
   std::string urn;
-  std::uint64_t bytes = 0;    // of the archive
-  std::uint64_t files = 0;    // entries in the archive
-  std::uint64_t sequence = 0; // version the owner signed; 0 when unsigned
+  std::uint64_t bytes = 0;     // of the archive
+  std::uint64_t files = 0;     // entries in the archive
+  std::uint64_t sequence = 0;  // version the owner signed; 0 when unsigned
   bool is_signed = false;
 };
 
@@ -50,17 +50,17 @@ struct FetchRequest {
 };
 
 struct FetchReport {
-  std::string urn;                 // with the root hash that was fetched
+  std::string urn;  // with the root hash that was fetched
   std::string root_hash;
-  std::uint64_t bytes = 0;         // of the archive or the resource
-  std::string sha256;              // of the archive or the resource; empty when not asked for
+  std::uint64_t bytes = 0;  // of the archive or the resource
+  std::string sha256;       // of the archive or the resource; empty when not asked for
   double seconds = 0;
   std::int64_t first_byte_ms = 0;  // start to the first byte of content; 0 when nothing had to be fetched
   int tier = 0;
   std::string tier_name;
   std::string method;
-  std::string peer_id;             // the holder that gave the most
-  std::string path;                // for example "/ip4/192.0.2.1/tcp/4001"
+  std::string peer_id;  // the holder that gave the most
+  std::string path;     // for example "/ip4/192.0.2.1/tcp/4001"
   std::vector<Attempt> attempts;
   std::vector<Promotion> promotions;
   std::uint64_t fetched_bytes = 0;

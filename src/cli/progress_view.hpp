@@ -27,7 +27,6 @@ class ProgressView {
   service::EventLoop& loop_;
   bool is_shown_ = false;
   bool is_terminal_ = false;
-  bool has_progress_ = false;
   ProgressMeter meter_;
   service::EventLoop::TimerId timer_ = 0;
 };

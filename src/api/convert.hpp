@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the values of the layers below to those of the public API.
+#pragma once
+
+#include "dignet/node.hpp"
+#include "net/port_manager.hpp"
+#include "store/disk/local_store.hpp"
+#include "wire/identity.hpp"
+#include "wire/multiaddr.hpp"
+
+namespace dignet {
+
+[[nodiscard]] PortLease to_public(const dig::net::PortStatus& status);
+[[nodiscard]] StoreInfo to_public(const dig::store::StoreInfo& info);
+[[nodiscard]] VerifyReport to_public(const dig::store::VerifyReport& report);
+[[nodiscard]] NodeIdentity to_public(const dig::Identity& identity);
+
+// The addresses of one peer, as a user gives them: each is a multiaddr that ends in /p2p/<peer id>.
+struct PeerAddresses {
+  dig::PeerId peer;
+  std::vector<dig::Multiaddr> addresses;  // without the peer id
+};
+// Grouped by peer, in the order of first mention. Errors: bad_peer_id when one has none; what Multiaddr says.
+[[nodiscard]] Result<std::vector<PeerAddresses>> parse_peers(const std::vector<std::string>& texts);
+[[nodiscard]] Result<std::vector<dig::Multiaddr>> parse_addresses(const std::vector<std::string>& texts);
+
+}  // namespace dignet

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// The public Node: the application's side of it.
+#include "dignet/node.hpp"
+
+#include "api/node_state.hpp"
+#include "base/base_encoding.hpp"
+#include "crypto/system_rng.hpp"
+#include "dignet/version.hpp"
+#include "store/disk/identity_file.hpp"
+
+namespace dignet {
+namespace {
+
+Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
+  dig::net::ShellOptions shell;
+  shell.listen = options.listen;
+  shell.preferred_port = options.preferred_port;
+  DIG_TRY(shell.listen_addresses, parse_addresses(options.listen_addresses));
+  DIG_TRY(shell.announce_addresses, parse_addresses(options.announce_addresses));
+  shell.agent_version = std::string("dignet/") + k_version;
+  return shell;
+}
+
+// An index that is damaged is made again from the files; a node does not stay down for it.
+Result<std::unique_ptr<dig::store::LocalStore>> open_store(const std::filesystem::path& home) {
+  auto store = dig::store::LocalStore::open(home);
+  if (store || store.error().code() != Errc::index_damaged) return store;
+  return dig::store::LocalStore::open_rebuilding_index(home);
+}
+
+}  // namespace
+
+Node::Node(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Result<std::unique_ptr<Node>> Node::create(NodeOptions options) {
+  DIG_TRY(const auto tiers, dig::ladder::TierSet::parse(options.tiers));
+  DIG_TRY(const auto shell, shell_options(options));
+  std::optional<dig::store::HomeLock> lock;
+  if (options.listen) {
+    DIG_TRY(lock, dig::store::HomeLock::acquire(options.home));
+  }
+  dig::crypto::SystemRng rng;
+  DIG_TRY(auto identity, dig::store::load_or_create_identity(options.home, rng));
+  DIG_TRY(auto store, open_store(options.home));
+  auto state = std::make_unique<State>(std::move(identity), std::move(store));
+  state->lock_ = std::move(lock);
+  state->tiers_ = tiers;
+  DIG_TRY(state->shell_, dig::net::NodeShell::create(shell, state->identity_, *state->store_));
+  State* const raw = state.get();
+  raw->shell_->start([raw](dig::Instant now, dig::node::NodeOutput fact) { raw->handle_fact(now, std::move(fact)); });
+  return std::unique_ptr<Node>(new Node(std::move(state)));
+}
+
+Result<NodeIdentity> Node::load_identity(const std::filesystem::path& home) {
+  dig::crypto::SystemRng rng;
+  DIG_TRY(const auto identity, dig::store::load_or_create_identity(home, rng));
+  return to_public(identity);
+}
+
+Node::~Node() = default;
+
+int Node::event_handle() const noexcept { return state_->outbox_.handle(); }
+std::size_t Node::process() { return state_->outbox_.run(); }
+void Node::on_event(std::move_only_function<void(const NodeEvent&)> handler) { state_->on_event_ = std::move(handler); }
+const NodeIdentity& Node::identity() const noexcept { return state_->public_identity_; }
+
+std::vector<std::string> Node::addresses() const {
+  std::vector<std::string> texts;
+  for (const dig::Multiaddr& address : state_->shell_->addresses()) texts.push_back(address.to_string());
+  return texts;
+}
+
+std::vector<PortLease> Node::ports() const {
+  std::vector<PortLease> ports;
+  for (const auto& status : state_->shell_->ports()) ports.push_back(to_public(status));
+  return ports;
+}
+
+OperationId Node::connect(ConnectRequest request, Observer observer, Completion<ConnectReport> done) {
+  State* const state = state_.get();
+  const OperationId id = state->begin(std::move(observer));
+  const Completions::Id completion = state->completions_.add<ConnectReport>(std::move(done));
+  auto peers = parse_peers(request.addresses);
+  if (!peers || peers->size() != 1) {
+    const Error why = peers ? Error(Errc::invalid_argument, "give the addresses of one peer") : peers.error();
+    state->complete_operation<ConnectReport>(id, completion, std::unexpected(why));
+    return id;
+  }
+  dig::node::ConnectSpec spec{peers->front().peer, std::move(peers->front().addresses), state->tiers_, request.timeout};
+  state->shell_->post(
+      [state, id, completion, spec = std::move(spec)](dig::Instant now, dig::node::NodeCore& core) mutable {
+        state->connects_[core.connect(now, std::move(spec))] = {id, completion, now};
+      });
+  return id;
+}
+
+void Node::ping(std::uint64_t connection, Completion<PingReport> done) {
+  State* const state = state_.get();
+  const Completions::Id id = state->completions_.add<PingReport>(std::move(done));
+  state->shell_->post([state, id, connection](dig::Instant now, dig::node::NodeCore& core) {
+    state->pings_[core.ping(now, dig::node::ConnectionId{connection})] = id;
+  });
+}
+
+void Node::disconnect(std::uint64_t connection) {
+  state_->shell_->post([connection](dig::Instant now, dig::node::NodeCore& core) {
+    core.disconnect(now, dig::node::ConnectionId{connection});
+  });
+}
+
+void Node::open_stream(std::uint64_t connection, std::string protocol, Completion<Stream> done) {
+  State* const state = state_.get();
+  const Completions::Id id = state->completions_.add<Stream>(std::move(done));
+  state->shell_->post(
+      [state, id, connection, protocol = std::move(protocol)](dig::Instant now, dig::node::NodeCore& core) {
+        state->openings_[core.open_app_stream(now, dig::node::ConnectionId{connection}, protocol)] = {id, protocol};
+      });
+}
+
+void Node::handle_protocol(std::string protocol, std::move_only_function<void(Stream)> handler) {
+  state_->protocol_handlers_[protocol] = std::move(handler);
+  state_->shell_->post([protocol = std::move(protocol)](dig::Instant /*now*/, dig::node::NodeCore& core) {
+    core.accept_app_protocol(protocol);
+  });
+}
+
+void Node::add_store(std::filesystem::path path, AddOptions options, Completion<StoreInfo> done) {
+  State* const state = state_.get();
+  state->run_store_work<StoreInfo>(
+      [state, path = std::move(path), options = std::move(options)]() -> Result<StoreInfo> {
+        std::optional<dig::StoreId> store_id;
+        if (options.store_id) {
+          auto parsed = dig::StoreId::from_hex(*options.store_id);
+          if (!parsed) return dig::fail(Errc::invalid_argument, "a store id has 64 hexadecimal digits");
+          store_id = *parsed;
+        }
+        DIG_TRY(const auto added, state->store_->add(path, state->identity_, store_id));
+        return to_public(added.info);
+      },
+      std::move(done));
+}
+
+void Node::list_stores(Completion<std::vector<StoreInfo>> done) {
+  State* const state = state_.get();
+  state->run_store_work<std::vector<StoreInfo>>(
+      [state]() -> Result<std::vector<StoreInfo>> {
+        DIG_TRY(const auto stores, state->store_->list());
+        std::vector<StoreInfo> infos;
+        for (const auto& info : stores) infos.push_back(to_public(info));
+        return infos;
+      },
+      std::move(done));
+}
+
+void Node::remove_store(std::string urn, Completion<void> done) {
+  State* const state = state_.get();
+  state->run_store_work<void>(
+      [state, text = std::move(urn)]() -> Result<void> {
+        DIG_TRY(const auto parsed, dig::store::Urn::parse(text));
+        DIG_CHECK(state->store_->remove(parsed));
+        state->shell_->forget_store(parsed.store_id, parsed.root);
+        return {};
+      },
+      std::move(done));
+}
+
+void Node::verify_stores(std::optional<std::string> urn, Completion<VerifyReport> done) {
+  State* const state = state_.get();
+  state->run_store_work<VerifyReport>(
+      [state, text = std::move(urn)]() -> Result<VerifyReport> {
+        std::optional<dig::store::Urn> parsed;
+        if (text) {
+          DIG_TRY(parsed, dig::store::Urn::parse(*text));
+        }
+        DIG_TRY(const auto report, state->store_->verify(parsed));
+        for (const auto& damaged : report.damaged) state->shell_->forget_store(damaged.store_id, damaged.root);
+        return to_public(report);
+      },
+      std::move(done));
+}
+
+OperationId Node::fetch(FetchRequest request, Observer observer, Completion<FetchReport> done) {
+  State* const state = state_.get();
+  const OperationId id = state->begin(std::move(observer));
+  const Completions::Id completion = state->completions_.add<FetchReport>(std::move(done));
+  auto spec = FetchJob::parse(std::move(request), state->tiers_);
+  if (!spec) {
+    state->complete_operation<FetchReport>(id, completion, std::unexpected(spec.error()));
+    return id;
+  }
+  state->shell_->post(
+      [state, id, completion, spec = std::move(*spec)](dig::Instant now, dig::node::NodeCore& /*core*/) mutable {
+        state->start_fetch(now, id, completion, std::move(spec));
+      });
+  return id;
+}
+
+void Node::cancel(OperationId operation) {
+  State* const state = state_.get();
+  state->shell_->post([state, operation](dig::Instant now, dig::node::NodeCore& core) {
+    if (const auto fetch = state->fetches_.find(operation); fetch != state->fetches_.end()) {
+      const auto job = fetch->second;  // its end takes it out of the map
+      job->cancel(now, Errc::cancelled);
+      return;
+    }
+    for (const auto& [id, connect] : state->connects_) {
+      if (connect.id != operation) continue;
+      core.cancel(now, id);
+      return;
+    }
+  });
+}
+
+}  // namespace dignet

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/node_shell.hpp"
+
+#include <list>
+#include <mutex>
+#include <utility>
+
+#include "net/clock.hpp"
+#include "net/interfaces.hpp"
+#include "store/merkle.hpp"
+
+namespace dig::net {
+
+// Opening a store for every chunk would cost more than reading it. Used on workers.
+class NodeShell::ReaderCache {
+ public:
+  explicit ReaderCache(store::LocalStore& store) : store_(store) {}
+
+  Result<std::shared_ptr<store::StoreReader>> open(const StoreId& id, const RootHash& root) {
+    {
+      const std::lock_guard lock(mutex_);
+      for (auto entry = readers_.begin(); entry != readers_.end(); ++entry) {
+        if ((*entry)->store_id() != id || (*entry)->root() != root) continue;
+        readers_.splice(readers_.begin(), readers_, entry);
+        return readers_.front();
+      }
+    }
+    DIG_TRY(auto reader, store_.open_reader(id, root));
+    const std::lock_guard lock(mutex_);
+    readers_.push_front(reader);
+    if (readers_.size() > max_readers) readers_.pop_back();
+    return reader;
+  }
+  // A removed store must not be served from here.
+  void forget(const StoreId& id, const std::optional<RootHash>& root) {
+    const std::lock_guard lock(mutex_);
+    readers_.remove_if(
+        [&](const auto& reader) { return reader->store_id() == id && (!root || reader->root() == *root); });
+  }
+
+ private:
+  static constexpr std::size_t max_readers = 32;
+  store::LocalStore& store_;
+  std::mutex mutex_;
+  std::list<std::shared_ptr<store::StoreReader>> readers_;  // the latest used first
+};
+
+namespace {
+
+constexpr std::size_t k_workers = 2;
+// More than the limits of fetches and served streams let wait in ordinary times; beyond it a request is refused as
+// busy.
+constexpr std::size_t k_max_queued = 4096;
+
+node::ConnectionId connection_of(TransportId id) { return node::ConnectionId{id.value}; }
+TransportId transport_of(node::ConnectionId id) { return TransportId{id.value}; }
+
+Result<node::FoundStore> find_store(store::LocalStore& store, const node::FindStore& wanted) {
+  DIG_TRY(const store::StoreInfo info, store.find(wanted.store, wanted.root));
+  DIG_TRY(SignedManifest manifest, store.manifest(info.store_id, info.root));
+  return node::FoundStore{info.root, info.size, std::move(manifest)};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options, const Identity& identity,
+                                                     store::LocalStore& store) {
+  std::unique_ptr<NodeShell> shell(new NodeShell(identity, store));
+  shell->loop_ = std::make_unique<Loop>();
+  shell->readers_ = std::make_shared<ReaderCache>(store);
+  shell->pool_ =
+      std::make_unique<WorkerPool>(*shell->loop_, WorkerPool::Limits{.threads = k_workers, .max_queued = k_max_queued});
+  shell->core_ =
+      std::make_unique<node::NodeCore>(identity, shell->rng_, node::NodeCore::Config{options.agent_version, {}});
+  shell->transports_ = std::make_unique<TcpTransports>(*shell->loop_, static_cast<TransportOwner&>(*shell));
+  shell->resolver_ = std::make_unique<Resolver>(*shell->loop_);
+  NodeShell* const raw = shell.get();
+  shell->timer_ = std::make_unique<Timer>(*shell->loop_, [raw](Instant now) {
+    raw->core_->handle_timeout(now);
+    raw->pump(now);
+  });
+  if (options.listen) DIG_CHECK(shell->bind(options));
+  shell->find_addresses(options);
+  return shell;
+}
+
+NodeShell::~NodeShell() { stop(); }
+
+Result<void> NodeShell::bind(const ShellOptions& options) {
+  if (options.listen_addresses.empty()) {
+    DIG_TRY(PortLease lease, port_manager_.acquire({.purpose = "libp2p-main", .preferred = options.preferred_port}));
+    leases_.push_back(std::move(lease));
+  }
+  for (const Multiaddr& address : options.listen_addresses) {
+    DIG_TRY(const Endpoint endpoint, address.tcp_endpoint());
+    DIG_TRY(PortLease lease, port_manager_.acquire({.purpose = "libp2p-" + std::to_string(leases_.size() + 1),
+                                                    .preferred = endpoint.port,
+                                                    .exact = endpoint.port != 0,
+                                                    .addresses = {endpoint.address}}));
+    leases_.push_back(std::move(lease));
+  }
+  for (PortLease& lease : leases_) {
+    for (BoundSocket& socket : lease.take_tcp()) transports_->listen(std::move(socket));
+  }
+  return {};
+}
+
+void NodeShell::find_addresses(const ShellOptions& options) {
+  std::vector<Multiaddr> plain = options.announce_addresses;
+  if (plain.empty()) {
+    const auto interfaces = interface_addresses();
+    for (const Endpoint& bound : transports_->listening()) {
+      for (const Endpoint& endpoint : dialable_endpoints(bound, interfaces)) plain.push_back(Multiaddr::tcp(endpoint));
+    }
+  }
+  core_->set_addresses(monotonic_now(), plain);
+  for (const Multiaddr& address : plain) {
+    // Only an address that names another peer refuses the own id; such a one is not ours to publish.
+    if (auto own = address.with_peer_id(identity_.peer_id())) addresses_.push_back(std::move(*own));
+  }
+}
+
+void NodeShell::start(FactSink sink) {
+  sink_ = std::move(sink);
+  thread_ = std::thread([this] { loop_->run(); });
+}
+
+void NodeShell::stop() {
+  if (thread_.joinable()) {
+    // Goodbyes first: peers learn at once that this node is gone.
+    loop_->post([this] {
+      const Instant now = monotonic_now();
+      core_->close_all(now);
+      pump(now);
+      transports_.reset();
+      loop_->stop();
+    });
+    thread_.join();
+  }
+  pool_.reset();
+  timer_.reset();
+  resolver_.reset();
+  transports_.reset();
+  core_.reset();
+  loop_.reset();
+}
+
+void NodeShell::post(std::move_only_function<void(Instant now, node::NodeCore& core)> command) {
+  loop_->post([this, command = std::move(command)]() mutable {
+    const Instant now = monotonic_now();
+    command(now, *core_);
+    pump(now);
+  });
+}
+
+std::shared_ptr<store::PartialStore> NodeShell::partial(node::PartialId id) const {
+  const auto found = partials_.find(id);
+  return found == partials_.end() ? nullptr : found->second;
+}
+
+// --- transports
+// ---------------------------------------------------------------------------------------------------------
+
+bool NodeShell::admits(Instant now, const Endpoint& /*local*/, const Endpoint& remote) {
+  return core_->admits(now, remote);
+}
+
+void NodeShell::handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote) {
+  core_->handle_accepted(now, connection_of(id), local, remote);
+}
+
+void NodeShell::handle_dialled(Instant now, DialId id, const DialOutcome& outcome) {
+  const node::DialId dial{id.value};
+  if (outcome.result) {
+    core_->handle_dialled(now, dial, connection_of(outcome.result->transport), outcome.result->local,
+                          outcome.result->remote);
+  } else {
+    core_->handle_dial_failed(now, dial, outcome.result.error());
+  }
+}
+
+void NodeShell::handle_bytes(Instant now, TransportId id, BytesView bytes) {
+  core_->handle_bytes(now, connection_of(id), bytes);
+}
+
+void NodeShell::handle_eof(Instant now, TransportId id) { core_->handle_eof(now, connection_of(id)); }
+
+void NodeShell::handle_error(Instant now, TransportId id, const Error& error) {
+  core_->handle_transport_error(now, connection_of(id), error);
+}
+
+std::size_t NodeShell::poll_bytes(Instant now, TransportId id, MutableBytes out) {
+  return core_->poll_bytes(now, connection_of(id), out);
+}
+
+bool NodeShell::wants_bytes(TransportId id) { return core_->wants_bytes(connection_of(id)); }
+
+void NodeShell::settle(Instant now) { pump(now); }
+
+// --- what the core asks for
+// -----------------------------------------------------------------------------------------------
+
+void NodeShell::pump(Instant now) {
+  if (is_pumping_) return;  // carrying out one output can end a wake-up of the transports, which comes back here
+  is_pumping_ = true;
+  core_->settle(now);
+  while (auto output = core_->poll_output()) {
+    carry_out(now, *output);
+    core_->settle(now);
+  }
+  timer_->set(core_->next_timeout());
+  is_pumping_ = false;
+}
+
+void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
+  if (const auto* flush = std::get_if<node::Flush>(&output)) {
+    transports_->flush(transport_of(flush->connection));
+  } else if (auto* disk = std::get_if<node::DiskRequest>(&output)) {
+    ask_disk(std::move(*disk));
+  } else if (const auto* dial = std::get_if<node::DialTcp>(&output)) {
+    // The race between addresses is the core's, which also waits for the handshake; here is one address at a time.
+    transports_->dial(DialId{dial->dial.value}, {dial->remote}, {.from_listener = true, .limits = {}});
+  } else if (const auto* cancelled = std::get_if<node::CancelDial>(&output)) {
+    transports_->cancel_dial(DialId{cancelled->dial.value});
+  } else if (const auto* close = std::get_if<node::CloseConnection>(&output)) {
+    transports_->close(transport_of(close->connection), close->is_graceful ? CloseMode::graceful : CloseMode::abort);
+  } else if (auto* resolve = std::get_if<node::ResolveName>(&output)) {
+    resolver_->resolve(resolve->name, resolve->family,
+                       [this, id = resolve->resolve](Result<std::vector<IpAddress>> result) {
+                         const Instant later = monotonic_now();
+                         core_->handle_resolved(later, id, std::move(result));
+                         pump(later);
+                       });
+  } else {
+    sink_(now, std::move(output));
+  }
+}
+
+void NodeShell::answer_disk(node::DiskRequestId id, Result<node::DiskAnswer> answer) {
+  const Instant now = monotonic_now();
+  core_->handle_disk(now, id, std::move(answer));
+  pump(now);
+}
+
+void NodeShell::answer_opened(node::DiskRequestId id, Result<std::unique_ptr<store::PartialStore>> opened) {
+  if (!opened) {
+    answer_disk(id, std::unexpected(opened.error()));
+    return;
+  }
+  const node::PartialId partial{next_partial_++};
+  store::ChunkSet have = (*opened)->have();
+  partials_.emplace(partial, std::move(*opened));
+  answer_disk(id, node::PartialOpened{partial, std::move(have)});
+}
+
+// Runs work() -> Result<one alternative of DiskAnswer> on a worker and answers the core with it.
+template <class Work>
+void NodeShell::run_disk_work(node::DiskRequestId id, Work work) {
+  const bool is_running = pool_->run(std::move(work), [this, id](auto result) {
+    if (result) {
+      answer_disk(id, std::move(*result));
+    } else {
+      answer_disk(id, std::unexpected(std::move(result).error()));
+    }
+  });
+  if (is_running) return;
+  loop_->post([this, id] { answer_disk(id, fail(Errc::limit_reached, "too much disk work is waiting")); });
+}
+
+void NodeShell::ask_disk(node::DiskRequest request) {
+  const node::DiskRequestId id = request.id;
+  if (const auto* find = std::get_if<node::FindStore>(&request.request)) {
+    run_disk_work(id, [&store = store_, find = *find] { return find_store(store, find); });
+  } else if (auto* read = std::get_if<node::ReadChunk>(&request.request)) {
+    run_disk_work(id, [readers = readers_, read = std::move(*read)]() mutable -> Result<node::ChunkRead> {
+      DIG_TRY(const auto reader, readers->open(read.store, read.root));
+      DIG_TRY(const std::size_t size, reader->read_chunk(read.index, read.buffer));
+      read.buffer.resize(size);
+      DIG_TRY(auto proof, reader->proof(read.index));
+      return node::ChunkRead{std::move(read.buffer), std::move(proof)};
+    });
+  } else if (auto* open = std::get_if<node::OpenPartial>(&request.request)) {
+    const bool is_running =
+        pool_->run([&store = store_, manifest = std::move(open->manifest)] { return store.open_partial(manifest); },
+                   [this, id](auto opened) { answer_opened(id, std::move(opened)); });
+    if (!is_running) loop_->post([this, id] { answer_disk(id, fail(Errc::limit_reached)); });
+  } else if (auto* write = std::get_if<node::WriteChunk>(&request.request)) {
+    run_disk_work(
+        id, [partial = partial(write->partial), write = std::move(*write)]() mutable -> Result<node::ChunkWritten> {
+          if (!partial) return fail(Errc::cancelled);
+          Result<void> written = partial->write_chunk(write.index, write.data, write.proof);
+          return node::ChunkWritten{std::move(write.data), std::move(written)};
+        });
+  }
+}
+
+void NodeShell::forget_store(const StoreId& id, const std::optional<RootHash>& root) { readers_->forget(id, root); }
+
+}  // namespace dig::net

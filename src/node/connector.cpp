@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/connector.hpp"
+
+#include <algorithm>
+
+namespace dig::node {
+namespace {
+
+std::optional<IpFamily> family_of(Protocol name) {
+  if (name == Protocol::dns4) return IpFamily::v4;
+  if (name == Protocol::dns6) return IpFamily::v6;
+  return std::nullopt;
+}
+
+}  // namespace
+
+Connector::Connector(Instant now, const std::vector<Multiaddr>& addresses, ladder::AttemptLog& log,
+                     const Limits& limits)
+    : log_(log), limits_(limits), row_(ladder::method_row(ladder::Tier::direct, ladder::Method::tcp)) {
+  for (const Multiaddr& address : addresses) {
+    if (candidates_.size() + names_.size() == limits_.max_addresses) break;
+    if (const auto endpoint = address.tcp_endpoint()) {
+      candidates_.push_back(*endpoint);
+    } else if (const auto name = address.dns_tcp()) {
+      events_.push_back(Resolve{names_.size(), name->host, family_of(name->protocol)});
+      names_.push_back({address.to_string(), name->port, now, true});
+    } else {
+      const Error why(Errc::address_not_dialable, address.to_string());
+      log_.skip(now, row_, address.to_string(), why);
+      note_failure(why);
+    }
+  }
+  race_when_resolved(now);
+}
+
+void Connector::handle_resolved(Instant now, std::size_t index, Result<std::vector<IpAddress>> addresses) {
+  Name& name = names_[index];
+  if (is_done_ || !name.is_open) return;
+  name.is_open = false;
+  if (addresses && addresses->empty()) addresses = fail(Errc::resolve_failed, name.target);
+  if (addresses) {
+    for (const IpAddress& address : *addresses) candidates_.push_back({address, name.port});
+  } else {
+    log_.end(log_.begin(name.started, row_, name.target), now, dignet::Outcome::failed, addresses.error());
+    note_failure(addresses.error());
+  }
+  race_when_resolved(now);
+}
+
+void Connector::race_when_resolved(Instant now) {
+  if (std::ranges::any_of(names_, &Name::is_open)) return;
+  if (candidates_.empty()) {
+    finish(now, std::unexpected(worst_.value_or(Error(Errc::address_not_dialable, "no address of the peer is known"))));
+    return;
+  }
+  race_.emplace(now, candidates_, limits_.race);
+  drain_race(now);
+}
+
+void Connector::handle_established(Instant now, std::size_t index) {
+  if (is_done_ || !race_) return;
+  race_->handle_connected(now, index);
+  drain_race(now);
+}
+
+void Connector::handle_failed(Instant now, std::size_t index, const Error& error) {
+  if (is_done_ || !race_) return;
+  if (const auto attempt = attempts_.find(index); attempt != attempts_.end()) {
+    log_.end(attempt->second, now, dignet::Outcome::failed, error);
+  }
+  note_failure(error);
+  race_->handle_failed(now, index, error);
+  drain_race(now);
+}
+
+void Connector::handle_timeout(Instant now) {
+  if (is_done_ || !race_) return;
+  race_->handle_timeout(now);
+  drain_race(now);
+}
+
+void Connector::cancel(Instant now) {
+  if (is_done_) return;
+  if (race_) {
+    race_->cancel(now);
+    drain_race(now);
+  } else {
+    finish(now, fail(Errc::cancelled));
+  }
+}
+
+std::optional<Connector::Event> Connector::poll_event() {
+  if (events_.empty()) return std::nullopt;
+  Event event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+std::optional<Instant> Connector::next_timeout() const {
+  return is_done_ || !race_ ? std::nullopt : race_->next_timeout();
+}
+
+void Connector::note_failure(Error error) {
+  const bool is_worse = error.info().kind == ErrorKind::integrity || error.code() == Errc::dialled_self;
+  if (!worst_ || is_worse) worst_ = std::move(error);
+}
+
+void Connector::drain_race(Instant now) {
+  while (auto event = race_->poll_event()) {
+    if (const auto* start = std::get_if<dial::Start>(&*event)) {
+      attempts_[start->index] = log_.begin(now, row_, Multiaddr::tcp(start->remote).to_string());
+      events_.push_back(Dial{start->index, start->remote});
+    } else if (const auto* cancelled = std::get_if<dial::Cancel>(&*event)) {
+      const dial::Attempt& attempt = race_->snapshot()[cancelled->index];
+      const bool is_failure = attempt.outcome == dial::Outcome::failed;
+      const Error why = attempt.error.value_or(Error(Errc::cancelled));
+      log_.end(attempts_.at(cancelled->index), now, is_failure ? dignet::Outcome::failed : dignet::Outcome::cancelled,
+               why);
+      if (is_failure) note_failure(why);
+      events_.push_back(Cancel{cancelled->index});
+    } else if (const auto* won = std::get_if<dial::Won>(&*event)) {
+      log_.end(attempts_.at(won->index), now, dignet::Outcome::won);
+      finish(now, won->index);
+      return;
+    } else if (const auto* failed = std::get_if<dial::Failed>(&*event)) {
+      finish(now, std::unexpected(worst_.value_or(failed->error)));
+      return;
+    }
+  }
+}
+
+void Connector::finish(Instant /*now*/, Result<std::size_t> result) {
+  is_done_ = true;
+  events_.push_back(Done{std::move(result)});
+}
+
+}  // namespace dig::node

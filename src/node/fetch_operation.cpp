@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/fetch_operation.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "node/store_service.hpp"
+
+namespace dig::node {
+
+// The fetching side of one store stream. Keeps what came until the operation drains it.
+class FetchOperation::Client final : public StreamHandler {
+ public:
+  Client(Instant now, FetchOperation& operation, exchange::HolderId holder)
+      : operation_(&operation), holder_(holder), machine_(now, operation.pool_) {}
+
+  [[nodiscard]] exchange::ExchangeClient& machine() noexcept { return machine_; }
+  void detach() noexcept { operation_ = nullptr; }
+
+  void handle_opened(StreamId stream) override { operation_->holders_.at(holder_).stream = stream; }
+  void handle_negotiated(Instant now) override {
+    if (operation_ == nullptr) return;
+    operation_->fetch_.holder_added(now, holder_);
+    wake();
+  }
+  [[nodiscard]] MutableBytes receive_space() override {
+    return machine_.wants_bytes() ? machine_.receive_space() : MutableBytes();
+  }
+  void handle_received(Instant now, std::size_t size) override {
+    machine_.handle_received(now, size);
+    wake();
+  }
+  void handle_eof(Instant now) override {
+    machine_.handle_eof(now);
+    wake();
+  }
+  [[nodiscard]] BytesView output(Instant now) override {
+    if (sent_ == outgoing_.size()) {
+      outgoing_.resize(1024);
+      outgoing_.resize(machine_.poll_bytes(now, outgoing_));
+      sent_ = 0;
+    }
+    return BytesView(outgoing_).subspan(sent_);
+  }
+  void handle_written(Instant /*now*/, std::size_t size) override { sent_ += size; }
+  [[nodiscard]] bool has_finished_writing() const override { return operation_ == nullptr; }
+  void handle_closed(Instant now, const Error& why) override {
+    if (operation_ == nullptr) return;
+    std::exchange(operation_, nullptr)->lose(now, holder_, why);
+  }
+  void handle_timeout(Instant now) override {
+    machine_.handle_timeout(now);
+    wake();
+  }
+  [[nodiscard]] std::optional<Instant> next_timeout() const override { return machine_.next_timeout(); }
+
+ private:
+  void wake() {
+    if (operation_ != nullptr) operation_->host_.mark_active(operation_->id_);
+  }
+
+  FetchOperation* operation_;
+  exchange::HolderId holder_;
+  exchange::ExchangeClient machine_;
+  Bytes outgoing_;
+  std::size_t sent_ = 0;
+};
+
+FetchOperation::FetchOperation(Instant now, OperationId id, FetchSpec spec, exchange::BufferPool& pool, FetchHost& host,
+                               const Limits& limits)
+    : id_(id),
+      spec_(std::move(spec)),
+      host_(host),
+      limits_(limits),
+      pool_(pool),
+      log_(now),
+      fetch_(spec_.target, pool) {}
+
+FetchOperation::~FetchOperation() {
+  for (auto& [id, holder] : holders_) {
+    if (holder.client != nullptr) holder.client->detach();
+  }
+}
+
+void FetchOperation::start(Instant now) {
+  const auto usable = log_.plan(now, spec_.tiers);
+  fetch_.start(now);
+  for (HolderSpec& spec : spec_.holders) {
+    if (holders_.size() == limits_.max_holders) break;
+    holders_[exchange::HolderId{holders_.size() + 1}].spec = std::move(spec);
+  }
+  spec_.holders.clear();
+  tell_attempts();
+  if (usable.empty()) {
+    fetch_.cancel(now);
+    end(now, fail(Errc::all_tiers_failed, "no tier that --tiers allows can be used"));
+    return;
+  }
+  for (const auto& [id, holder] : holders_) dial(now, id);
+  tell_no_more_holders(now);
+  host_.mark_active(id_);
+}
+
+void FetchOperation::dial(Instant now, exchange::HolderId id) {
+  Holder& holder = holders_.at(id);
+  holder.redial_at.reset();
+  if (PeerLink* link = host_.find_link(holder.spec.peer)) {
+    open_stream(now, id, *link);
+    return;
+  }
+  holder.is_dialling = true;
+  host_.dial_holder(now, id_, id, holder.spec, log_);
+}
+
+void FetchOperation::handle_connected(Instant now, exchange::HolderId id, const Result<ConnectionId>& result) {
+  if (is_over_) return;
+  Holder& holder = holders_.at(id);
+  holder.is_dialling = false;
+  tell_attempts();
+  PeerLink* link = result ? host_.find_link(*result) : nullptr;
+  if (link != nullptr) {
+    open_stream(now, id, *link);
+  } else {
+    lose(now, id, result ? Error(Errc::connection_closed) : result.error());
+  }
+  host_.mark_active(id_);
+}
+
+void FetchOperation::open_stream(Instant now, exchange::HolderId id, PeerLink& link) {
+  Holder& holder = holders_.at(id);
+  auto client = std::make_unique<Client>(now, *this, id);
+  Client* const raw = client.get();
+  holder.connection = link.id();
+  holder.path = Multiaddr::tcp(link.remote()).to_string();
+  holder.client = raw;
+  const auto stream = link.open(now, std::string(k_store_protocol), std::move(client));
+  if (!stream) {
+    holder.client = nullptr;
+    lose(now, id, stream.error());
+    return;
+  }
+  const auto& row = ladder::method_row(ladder::Tier::direct, ladder::Method::tcp);
+  host_.put(PathChosen{id_, dignet::PathEvent{.from = std::exchange(current_path_, holder.path),
+                                              .to = holder.path,
+                                              .tier = static_cast<int>(row.tier),
+                                              .tier_name = std::string(row.tier_name),
+                                              .method = std::string(row.name),
+                                              .peer_id = holder.spec.peer.to_string()}});
+}
+
+// The holder's stream or its dialling came to nothing. What broke by chance is tried again; what the holder said or
+// proved is not.
+void FetchOperation::lose(Instant now, exchange::HolderId id, const Error& why) {
+  Holder& holder = holders_.at(id);
+  const bool was_connected = std::exchange(holder.client, nullptr) != nullptr;
+  if (is_over_ || holder.is_dropped) return;
+  fetch_.holder_removed(now, id, why);
+  const bool is_by_chance = why.info().kind != ErrorKind::integrity && why.code() != Errc::protocol_not_supported &&
+                            why.code() != Errc::dialled_self;
+  if (was_connected && is_by_chance && holder.redials < limits_.max_redials) {
+    holder.redial_at = now + limits_.redial_delay * (1U << holder.redials);
+    ++holder.redials;
+  }
+  tell_no_more_holders(now);
+  host_.mark_active(id_);
+}
+
+void FetchOperation::tell_no_more_holders(Instant now) {
+  const bool may_come = std::ranges::any_of(
+      holders_, [](const auto& entry) { return entry.second.is_dialling || entry.second.redial_at.has_value(); });
+  if (may_come) {
+    fetch_.expect_holders();
+  } else {
+    fetch_.no_more_holders(now);
+  }
+}
+
+void FetchOperation::handle_timeout(Instant now) {
+  fetch_.handle_timeout(now);
+  for (auto& [id, holder] : holders_) {
+    if (holder.redial_at && *holder.redial_at <= now) dial(now, id);
+  }
+  host_.mark_active(id_);
+}
+
+std::optional<Instant> FetchOperation::next_timeout() const {
+  if (is_over_) return std::nullopt;
+  std::optional<Instant> next = fetch_.next_timeout();
+  for (const auto& [id, holder] : holders_) next = earliest(next, holder.redial_at);
+  return next;
+}
+
+void FetchOperation::drain(Instant now) {
+  for (bool has_moved = true; has_moved && !is_over_;) {
+    has_moved = false;
+    for (auto& [id, holder] : holders_) has_moved = drain_client(now, id) || has_moved;
+    has_moved = drain_fetch(now) || has_moved;
+  }
+}
+
+bool FetchOperation::drain_client(Instant now, exchange::HolderId id) {
+  Holder& holder = holders_.at(id);
+  bool has_moved = false;
+  while (holder.client != nullptr) {
+    auto event = holder.client->machine().poll_event();
+    if (!event) break;
+    has_moved = true;
+    handle_client_event(now, id, *event);
+  }
+  return has_moved;
+}
+
+void FetchOperation::handle_client_event(Instant now, exchange::HolderId id, exchange::ClientEvent& event) {
+  Holder& holder = holders_.at(id);
+  if (auto* have = std::get_if<exchange::HaveReceived>(&event)) {
+    fetch_.handle_have(now, id, std::move(have->have));
+  } else if (auto* manifest = std::get_if<exchange::ManifestReceived>(&event)) {
+    fetch_.handle_manifest(now, id, std::move(manifest->manifest));
+  } else if (auto* chunk = std::get_if<exchange::ChunkReceived>(&event)) {
+    holder.redials = 0;
+    fetch_.handle_chunk(now, id, chunk->index, std::move(chunk->data), std::move(chunk->proof));
+  } else if (auto* refused = std::get_if<exchange::RequestRefused>(&event)) {
+    handle_refusal(now, id, *refused);
+  } else if (auto* failed = std::get_if<exchange::ClientFailed>(&event)) {
+    const Error why = failed->error;
+    if (PeerLink* link = host_.find_link(holder.connection)) link->reset(now, holder.stream, 0, why);
+  }
+}
+
+void FetchOperation::handle_refusal(Instant now, exchange::HolderId id, exchange::RequestRefused& refused) {
+  Holder& holder = holders_.at(id);
+  if (refused.request == holder.have_request) {
+    fetch_.handle_have(now, id, std::unexpected(std::move(refused.error)));
+  } else if (refused.request == holder.manifest_request) {
+    fetch_.handle_manifest(now, id, std::unexpected(std::move(refused.error)));
+  } else {
+    fetch_.handle_refused(now, id, refused.first, refused.count, std::move(refused.error));
+  }
+}
+
+bool FetchOperation::drain_fetch(Instant now) {
+  bool has_moved = false;
+  while (!is_over_) {
+    auto event = fetch_.poll_event();
+    if (!event) break;
+    has_moved = true;
+    handle_fetch_event(now, *event);
+  }
+  return has_moved;
+}
+
+void FetchOperation::handle_fetch_event(Instant now, exchange::FetchEvent& event) {
+  if (const auto* have = std::get_if<exchange::AskHave>(&event)) {
+    ask(now, have->holder, [&](Holder& holder, exchange::ExchangeClient& client) -> Result<void> {
+      DIG_TRY(holder.have_request, client.request_have(now, spec_.target.store, have->root));
+      return {};
+    });
+  } else if (const auto* manifest = std::get_if<exchange::AskManifest>(&event)) {
+    ask(now, manifest->holder, [&](Holder& holder, exchange::ExchangeClient& client) -> Result<void> {
+      DIG_TRY(holder.manifest_request, client.request_manifest(now, spec_.target.store, manifest->root));
+      return {};
+    });
+  } else if (const auto* chunks = std::get_if<exchange::AskChunks>(&event)) {
+    const exchange::ArchiveId archive{spec_.target.store, manifest_->root, manifest_->size};
+    ask(now, chunks->holder, [&](Holder& /*holder*/, exchange::ExchangeClient& client) -> Result<void> {
+      DIG_CHECK(client.request_chunks(now, archive, chunks->first, chunks->count));
+      return {};
+    });
+  } else if (const auto* dropped = std::get_if<exchange::DropHolder>(&event)) {
+    drop(now, *dropped);
+  } else if (auto* open = std::get_if<exchange::OpenPartial>(&event)) {
+    manifest_ = open->manifest;
+    opening_ = host_.ask_disk(id_, OpenPartial{std::move(open->signed_manifest)});
+  } else if (auto* write = std::get_if<exchange::WriteChunk>(&event)) {
+    const DiskRequestId id =
+        host_.ask_disk(id_, WriteChunk{*partial_, write->index, std::move(write->data), std::move(write->proof)});
+    writes_.emplace(id, write->index);
+  } else if (std::holds_alternative<exchange::Progress>(event)) {
+    const exchange::FetchStatus status = fetch_.snapshot();
+    host_.put(FetchProgressed{id_, {status.bytes, status.total, status.fetched_bytes, status.reused_bytes}});
+  } else if (std::holds_alternative<exchange::WantedComplete>(event)) {
+    host_.put(FetchWantedComplete{id_, *partial_});
+  } else if (std::holds_alternative<exchange::FetchDone>(event)) {
+    end(now, {});
+  } else if (auto* failed = std::get_if<exchange::FetchFailed>(&event)) {
+    end(now, std::unexpected(std::move(failed->error)));
+  }
+}
+
+template <class Request>
+void FetchOperation::ask(Instant now, exchange::HolderId id, Request request) {
+  Holder& holder = holders_.at(id);
+  PeerLink* link = host_.find_link(holder.connection);
+  if (holder.client == nullptr || link == nullptr) return;  // lost meanwhile: the coordinator was told
+  const Result<void> asked = request(holder, holder.client->machine());
+  if (asked) {
+    link->service(now, holder.stream);
+  } else {
+    link->reset(now, holder.stream, 0, asked.error());
+  }
+}
+
+void FetchOperation::drop(Instant now, const exchange::DropHolder& dropped) {
+  Holder& holder = holders_.at(dropped.holder);
+  holder.is_dropped = true;
+  holder.redial_at.reset();
+  if (PeerLink* link = host_.find_link(holder.connection); link != nullptr && holder.client != nullptr) {
+    // Who sends wrong content is not trusted with anything else either.
+    if (dropped.error.info().kind == ErrorKind::integrity) {
+      link->close(now, dropped.error);
+    } else {
+      link->reset(now, holder.stream, 0, dropped.error);
+    }
+  }
+  tell_no_more_holders(now);
+}
+
+void FetchOperation::handle_disk(Instant now, DiskRequestId id, Result<DiskAnswer> answer) {
+  if (opening_ == id) {
+    opening_.reset();
+    if (auto* opened = answer ? std::get_if<PartialOpened>(&*answer) : nullptr) {
+      partial_ = opened->partial;
+      fetch_.handle_partial_opened(now, std::move(opened->have));
+    } else {
+      fetch_.handle_partial_opened(now, std::unexpected(answer ? Error(Errc::internal) : std::move(answer).error()));
+    }
+  } else if (const auto write = writes_.extract(id); !write.empty()) {
+    Result<void> result = fail(Errc::internal);
+    if (auto* written = answer ? std::get_if<ChunkWritten>(&*answer) : nullptr) {
+      pool_.give(std::move(written->buffer));
+      result = std::move(written->result);
+    } else if (!answer) {
+      result = std::unexpected(std::move(answer).error());
+    }
+    fetch_.handle_chunk_written(now, write.mapped(), std::move(result));
+  }
+  host_.mark_active(id_);
+}
+
+Result<void> FetchOperation::want(Instant now, std::uint64_t first, std::uint64_t count) {
+  host_.mark_active(id_);
+  return fetch_.want(now, first, count);
+}
+
+void FetchOperation::finish(Instant now) {
+  fetch_.finish(now);
+  host_.mark_active(id_);
+}
+
+void FetchOperation::cancel(Instant now) {
+  fetch_.cancel(now);
+  host_.mark_active(id_);
+}
+
+void FetchOperation::end(Instant now, Result<void> result) {
+  is_over_ = true;
+  host_.cancel_dials(now, id_);
+  for (auto& [id, holder] : holders_) {
+    if (holder.client == nullptr) continue;
+    std::exchange(holder.client, nullptr)->detach();
+    if (PeerLink* link = host_.find_link(holder.connection)) {
+      if (result) {
+        link->service(now, holder.stream);  // finishes: a detached client has nothing more to write
+        link->stop_sending(now, holder.stream, 0);
+      } else {
+        link->reset(now, holder.stream, 0, result.error());
+      }
+    }
+  }
+  log_.cancel_open(now);
+  tell_attempts();
+  FetchEnded ended{id_, summary(), partial_, log_.attempts()};
+  if (!result) ended.result = std::unexpected(std::move(result).error());
+  host_.put(std::move(ended));
+}
+
+FetchSummary FetchOperation::summary() const {
+  const exchange::FetchStatus status = fetch_.snapshot();
+  FetchSummary summary;
+  summary.partial = partial_.value_or(PartialId{});
+  if (manifest_) summary.manifest = *manifest_;
+  summary.fetched_bytes = status.fetched_bytes;
+  summary.reused_bytes = status.reused_bytes;
+  summary.window_bytes = status.window_bytes;
+  summary.first_chunk = status.first_chunk;
+  const auto best = std::ranges::max_element(status.holders, {}, &exchange::HolderStatus::bytes);
+  if (best != status.holders.end()) {
+    const Holder& holder = holders_.at(best->holder);
+    summary.best_holder = holder.spec.peer;
+    summary.path = holder.path;
+  }
+  return summary;
+}
+
+void FetchOperation::tell_attempts() {
+  if (auto completed = log_.take_completed(); !completed.empty()) {
+    host_.put(AttemptsCompleted{id_, std::move(completed)});
+  }
+}
+
+}  // namespace dig::node

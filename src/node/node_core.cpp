@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/node_core.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "node/ping_handler.hpp"
+#include "proto/connection/yamux_connection.hpp"
+#include "proto/identify/identify_stream.hpp"
+#include "proto/ping/ping.hpp"
+
+namespace dig::node {
+
+NodeCore::NodeCore(const Identity& identity, Rng& rng, Config config)
+    : identity_(identity),
+      rng_(rng),
+      config_(std::move(config)),
+      limiter_(config_.limits.accepts),
+      stores_(pool_, config_.limits.stores),
+      identify_(identity, config_.agent_version, *this),
+      protocols_{std::string(identify::k_protocol), std::string(identify::k_push_protocol),
+                 std::string(ping::k_protocol), std::string(k_store_protocol)} {}
+
+// Operations refer to handlers on links, and handlers to the services: in this order nobody outlives what it refers to.
+NodeCore::~NodeCore() {
+  fetches_.clear();
+  links_.clear();
+  leaving_.clear();
+}
+
+// --- transports
+// --------------------------------------------------------------------------------------------------------
+
+bool NodeCore::admits(Instant now, const Endpoint& remote) {
+  if (links_.size() >= config_.limits.max_connections) return false;
+  return limiter_.admit(now, remote.address) == AcceptLimiter::Verdict::admitted;
+}
+
+void NodeCore::handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote) {
+  add_link(now, id, Direction::inbound, local, remote, std::nullopt, std::nullopt);
+  links_.at(id).is_half_open = true;
+  settle(now);
+}
+
+void NodeCore::handle_dialled(Instant now, DialId dial, ConnectionId id, const Endpoint& local,
+                              const Endpoint& remote) {
+  const auto ref = dials_.extract(dial);
+  if (ref.empty()) {  // cancelled while the answer was on its way
+    put(CloseConnection{id, false});
+    return;
+  }
+  Dialling& dialling = diallings_.at(ref.mapped().dialling);
+  dialling.dials.erase(ref.mapped().index);
+  dialling.handshakes.emplace(ref.mapped().index, id);
+  add_link(now, id, Direction::outbound, local, remote, ref.mapped(), dialling.peer);
+  put(Flush{id});
+  settle(now);
+}
+
+void NodeCore::handle_dial_failed(Instant now, DialId dial, const Error& error) {
+  const auto ref = dials_.extract(dial);
+  if (ref.empty()) return;
+  Dialling& dialling = diallings_.at(ref.mapped().dialling);
+  dialling.dials.erase(ref.mapped().index);
+  dialling.connector.handle_failed(now, ref.mapped().index, error);
+  drain_dialling(now, ref.mapped().dialling);
+  settle(now);
+}
+
+void NodeCore::handle_resolved(Instant now, ResolveId id, Result<std::vector<IpAddress>> addresses) {
+  const auto ref = look_ups_.extract(id);
+  if (ref.empty()) return;
+  diallings_.at(ref.mapped().dialling).connector.handle_resolved(now, ref.mapped().index, std::move(addresses));
+  drain_dialling(now, ref.mapped().dialling);
+  settle(now);
+}
+
+void NodeCore::handle_bytes(Instant now, ConnectionId id, BytesView bytes) {
+  const auto found = links_.find(id);
+  if (found == links_.end()) return;
+  touched_.insert(id);
+  found->second.link->handle_bytes(now, bytes);
+  settle(now);
+}
+
+void NodeCore::handle_eof(Instant now, ConnectionId id) {
+  const auto found = links_.find(id);
+  if (found == links_.end()) return;
+  touched_.insert(id);
+  found->second.link->handle_eof(now);
+  settle(now);
+}
+
+void NodeCore::handle_transport_error(Instant now, ConnectionId id, const Error& error) {
+  const auto found = links_.find(id);
+  if (found == links_.end()) return;
+  found->second.has_transport = false;
+  found->second.link->close(now, error);
+  settle(now);
+}
+
+std::size_t NodeCore::poll_bytes(Instant now, ConnectionId id, MutableBytes out) {
+  if (const auto found = links_.find(id); found != links_.end()) {
+    const std::size_t size = found->second.link->poll_bytes(now, out);
+    if (size > 0) touched_.insert(id);
+    return size;
+  }
+  const auto leaving = leaving_.find(id);
+  if (leaving == leaving_.end()) return 0;
+  const std::size_t size = leaving->second.link->poll_bytes(now, out);
+  if (size == 0) leaving_.erase(leaving);
+  return size;
+}
+
+bool NodeCore::wants_bytes(ConnectionId id) const {
+  const auto found = links_.find(id);
+  return found != links_.end() && found->second.link->wants_bytes();
+}
+
+void NodeCore::set_addresses(Instant now, std::vector<Multiaddr> addresses) {
+  if (!identify_.set_addresses(std::move(addresses))) return;
+  for (auto& [id, entry] : links_) {
+    if (entry.link->is_established() && !entry.link->is_closed()) identify_.push(now, *entry.link, protocols_);
+  }
+  settle(now);
+}
+
+void NodeCore::add_link(Instant now, ConnectionId id, Direction direction, const Endpoint& local,
+                        const Endpoint& remote, std::optional<DialRef> dial, std::optional<PeerId> expected) {
+  auto connection = std::make_unique<YamuxConnection>(
+      upgrade::Config{.direction = direction, .identity = identity_, .expected_peer = std::move(expected)},
+      config_.limits.yamux, rng_, now);
+  ProtocolHost& host = *this;
+  Link& entry = links_[id];
+  entry.link =
+      std::make_unique<PeerLink>(id, direction, local, remote, std::move(connection), host, config_.limits.link);
+  entry.dial = dial;
+  touched_.insert(id);
+}
+
+// --- what links tell
+// ------------------------------------------------------------------------------------------------------
+
+std::unique_ptr<StreamHandler> NodeCore::make_handler(Instant now, PeerLink& link, const std::string& protocol) {
+  if (protocol == k_store_protocol) return stores_.make_handler(now, link);
+  if (protocol == ping::k_protocol) return make_ping_responder();
+  if (protocol == identify::k_protocol) return identify_.make_responder(link, protocols_);
+  if (protocol == identify::k_push_protocol) return identify_.make_push_receiver(now, link);
+  if (links_.at(link.id()).app_streams >= config_.limits.max_app_streams_per_connection) return nullptr;
+  AppStreamSink& sink = *this;
+  return std::make_unique<AppStream>(sink, link.id(), link.peer(), protocol);
+}
+
+void NodeCore::handle_established(Instant now, PeerLink& link) {
+  Link& entry = links_.at(link.id());
+  end_handshake(entry);
+  if (peers_.count(link.peer()) >= config_.limits.max_connections_per_peer) {
+    link.close(now, Error(Errc::limit_reached, "too many connections of one peer"));
+    return;
+  }
+  peers_.emplace(link.peer(), link.id());
+  put(NodeFact{dignet::PeerConnected{link.peer().to_string(), Multiaddr::tcp(link.remote()).to_string(),
+                                     link.direction() == Direction::inbound}});
+  if (const auto dial = std::exchange(entry.dial, std::nullopt)) {
+    const auto dialling = diallings_.find(dial->dialling);
+    if (dialling != diallings_.end()) {
+      dialling->second.connector.handle_established(now, dial->index);
+      drain_dialling(now, dial->dialling);
+    }
+  }
+  if (!link.is_closed()) identify_.request(now, link);
+}
+
+void NodeCore::handle_link_closed(Instant now, PeerLink& link, const Error& why) {
+  Link& entry = links_.at(link.id());
+  end_handshake(entry);
+  closed_.push_back(link.id());
+  for (auto [peer, last] = peers_.equal_range(link.peer()); peer != last; ++peer) {
+    if (peer->second != link.id()) continue;
+    put(NodeFact{dignet::PeerDisconnected{link.peer().to_string(), why}});
+    peers_.erase(peer);
+    break;
+  }
+  if (const auto dial = std::exchange(entry.dial, std::nullopt)) {
+    const auto dialling = diallings_.find(dial->dialling);
+    if (dialling == diallings_.end()) return;
+    dialling->second.handshakes.erase(dial->index);
+    dialling->second.connector.handle_failed(now, dial->index, why);
+    drain_dialling(now, dial->dialling);
+  }
+}
+
+void NodeCore::handle_link_active(PeerLink& link) {
+  touched_.insert(link.id());
+  put(Flush{link.id()});
+}
+
+void NodeCore::end_handshake(Link& entry) {
+  if (std::exchange(entry.is_half_open, false)) limiter_.handshake_ended(entry.link->remote().address);
+}
+
+PeerLink* NodeCore::find_link(const PeerId& peer) {
+  for (auto [found, last] = peers_.equal_range(peer); found != last; ++found) {
+    if (PeerLink* link = find_link(found->second)) return link;
+  }
+  return nullptr;
+}
+
+PeerLink* NodeCore::find_link(ConnectionId connection) {
+  const auto found = links_.find(connection);
+  if (found == links_.end() || found->second.link->is_closed() || !found->second.link->is_established()) return nullptr;
+  return found->second.link.get();
+}
+
+// --- time and outputs
+// -----------------------------------------------------------------------------------------------------
+
+void NodeCore::handle_timeout(Instant now) {
+  std::vector<ConnectionId> due;
+  for (const auto& [deadline, id] : schedule_) {
+    if (deadline > now) break;
+    due.push_back(id);
+  }
+  for (const ConnectionId id : due) {
+    const auto found = links_.find(id);
+    if (found == links_.end()) continue;
+    found->second.link->handle_timeout(now);
+    handle_link_active(*found->second.link);
+  }
+  std::erase_if(leaving_, [&](const auto& entry) { return entry.second.deadline <= now; });
+  std::vector<DiallingId> diallings;
+  for (const auto& [id, dialling] : diallings_) diallings.push_back(id);
+  for (const DiallingId id : diallings) {
+    if (const auto found = diallings_.find(id); found != diallings_.end()) {
+      found->second.connector.handle_timeout(now);
+      drain_dialling(now, id);
+    }
+  }
+  std::vector<OperationId> late;
+  for (const auto& [id, connect] : connects_) {
+    if (connect.deadline <= now) late.push_back(id);
+  }
+  for (const OperationId id : late) {
+    cancel_dials(now, id);
+    end_connect(now, id, fail(Errc::timed_out));
+  }
+  for (const auto& [id, fetch] : fetches_) {
+    const auto deadline = fetch->next_timeout();
+    if (deadline && *deadline <= now) fetch->handle_timeout(now);
+  }
+  settle(now);
+}
+
+std::optional<Instant> NodeCore::next_timeout() const {
+  std::optional<Instant> next;
+  if (!schedule_.empty()) next = schedule_.begin()->first;
+  for (const auto& [id, leaving] : leaving_) next = earliest(next, leaving.deadline);
+  for (const auto& [id, dialling] : diallings_) next = earliest(next, dialling.connector.next_timeout());
+  for (const auto& [id, connect] : connects_) next = earliest(next, connect.deadline);
+  for (const auto& [id, fetch] : fetches_) next = earliest(next, fetch->next_timeout());
+  return next;
+}
+
+std::optional<NodeOutput> NodeCore::poll_output() {
+  if (outputs_.empty()) return std::nullopt;
+  NodeOutput output = std::move(outputs_.front());
+  outputs_.pop_front();
+  return output;
+}
+
+void NodeCore::settle(Instant now) {
+  while (!active_.empty()) {
+    const OperationId id = *active_.begin();
+    active_.erase(active_.begin());
+    const auto found = fetches_.find(id);
+    if (found == fetches_.end()) continue;
+    found->second->drain(now);
+    if (found->second->is_over()) fetches_.erase(found);
+  }
+  for (DiskRequest& request : stores_.take_requests(next_id_)) put(std::move(request));
+  for (const ConnectionId id : std::exchange(closed_, {})) {
+    const auto found = links_.find(id);
+    if (found == links_.end()) continue;
+    if (found->second.scheduled) schedule_.erase({*found->second.scheduled, id});
+    if (found->second.has_transport) {
+      // The connection still has to say goodbye, and what was written before.
+      put(CloseConnection{id, true});
+      leaving_[id] = {std::move(found->second.link), now + config_.limits.linger};
+    }
+    links_.erase(found);
+  }
+  for (const ConnectionId id : std::exchange(touched_, {})) {
+    if (const auto found = links_.find(id); found != links_.end()) reschedule(found->second);
+  }
+}
+
+void NodeCore::reschedule(Link& entry) {
+  const auto next = entry.link->next_timeout();
+  if (next == entry.scheduled) return;
+  if (entry.scheduled) schedule_.erase({*entry.scheduled, entry.link->id()});
+  entry.scheduled = next;
+  if (next) schedule_.emplace(*next, entry.link->id());
+}
+
+NodeStatus NodeCore::snapshot() const {
+  NodeStatus status;
+  status.connections = links_.size();
+  status.established = peers_.size();
+  status.operations = connects_.size() + fetches_.size() + pings_.size();
+  status.store_streams = stores_.streams();
+  status.accepts = limiter_.snapshot();
+  return status;
+}
+
+}  // namespace dig::node

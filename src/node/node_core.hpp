@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// The core of a node: composes connections, protocols and operations. No protocol logic of its own, no input or output:
+// the shell hands in what happened and drains what is to be done (outputs.hpp). The simulator runs it unchanged.
+//
+// After any call the shell drains poll_output() until it is empty, then reads next_timeout().
+// Not thread-safe: one thread (the core loop) owns it.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/accept_limiter.hpp"
+#include "base/rng.hpp"
+#include "ladder/tier_set.hpp"
+#include "node/app_stream.hpp"
+#include "node/connector.hpp"
+#include "node/fetch_operation.hpp"
+#include "node/identify_service.hpp"
+#include "node/outputs.hpp"
+#include "node/peer_link.hpp"
+#include "node/store_service.hpp"
+#include "proto/yamux/session.hpp"
+#include "wire/identity.hpp"
+#include "wire/multiaddr.hpp"
+
+namespace dig::node {
+
+struct ConnectSpec {
+  PeerId peer;
+  std::vector<Multiaddr> addresses;
+  ladder::TierSet tiers = ladder::TierSet::all();
+  Duration timeout = 30s;
+};
+
+struct NodeStatus {
+  std::size_t connections = 0;
+  std::size_t established = 0;
+  std::size_t operations = 0;
+  std::size_t store_streams = 0;
+  AcceptLimiter::Status accepts;
+};
+
+class NodeCore final : private ProtocolHost, private FetchHost, private AppStreamSink {
+ public:
+  struct Limits {
+    std::size_t max_connections = 512;
+    std::size_t max_connections_per_peer = 8;
+    std::size_t max_app_streams_per_connection = 256;  // inbound, over all application protocols
+    Duration linger = 6s;                              // of a closed connection that still has bytes to send
+    AcceptLimiter::Limits accepts;
+    yamux::Limits yamux;
+    PeerLink::Limits link;
+    StoreService::Limits stores;
+    FetchOperation::Limits fetch;
+    Connector::Limits connect;
+  };
+  struct Config {
+    std::string agent_version;
+    Limits limits;
+  };
+
+  // `identity` and `rng` must outlive the core.
+  NodeCore(const Identity& identity, Rng& rng, Config config);
+  ~NodeCore() override;
+
+  // --- what happened, told by the shell ---
+  [[nodiscard]] bool admits(Instant now, const Endpoint& remote);
+  void handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote);
+  void handle_dialled(Instant now, DialId dial, ConnectionId id, const Endpoint& local, const Endpoint& remote);
+  void handle_dial_failed(Instant now, DialId dial, const Error& error);
+  void handle_resolved(Instant now, ResolveId id, Result<std::vector<IpAddress>> addresses);
+  void handle_bytes(Instant now, ConnectionId id, BytesView bytes);
+  void handle_eof(Instant now, ConnectionId id);
+  void handle_transport_error(Instant now, ConnectionId id, const Error& error);
+  void handle_disk(Instant now, DiskRequestId id, Result<DiskAnswer> answer);
+  void handle_timeout(Instant now);
+  // Runs what became ready and tidies up. Every handle_… and command does it; the shell after its last poll_bytes.
+  void settle(Instant now);
+  // The addresses others can dial; connected peers are told of a change (identify push).
+  void set_addresses(Instant now, std::vector<Multiaddr> addresses);
+
+  // --- what is to be done, drained by the shell ---
+  [[nodiscard]] std::size_t poll_bytes(Instant now, ConnectionId id, MutableBytes out);
+  [[nodiscard]] bool wants_bytes(ConnectionId id) const;
+  [[nodiscard]] std::optional<NodeOutput> poll_output();
+  [[nodiscard]] std::optional<Instant> next_timeout() const;
+
+  // --- commands of the API; each operation ends in one …Ended output ---
+  OperationId connect(Instant now, ConnectSpec spec);
+  OperationId ping(Instant now, ConnectionId connection);
+  void disconnect(Instant now, ConnectionId connection);
+  void close_all(Instant now);
+  OperationId fetch(Instant now, FetchSpec spec);
+  [[nodiscard]] Result<void> want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count);
+  void finish_fetch(Instant now, OperationId fetch);
+  void cancel(Instant now, OperationId operation);
+  OperationId open_app_stream(Instant now, ConnectionId connection, const std::string& protocol);
+  void accept_app_protocol(const std::string& protocol);
+  void read_app_stream(Instant now, ConnectionId connection, StreamId stream, std::size_t max_bytes);
+  void write_app_stream(Instant now, ConnectionId connection, StreamId stream, Bytes bytes);
+  void finish_app_stream(Instant now, ConnectionId connection, StreamId stream);
+  void reset_app_stream(Instant now, ConnectionId connection, StreamId stream, std::uint64_t code);
+  void stop_app_stream(Instant now, ConnectionId connection, StreamId stream, std::uint64_t code);
+
+  [[nodiscard]] NodeStatus snapshot() const;
+
+ private:
+  // Who wanted a dial: a connect operation, or a holder of a fetch.
+  struct ConnectOperation {
+    ConnectSpec spec;
+    ladder::AttemptLog log;
+    Instant deadline;
+  };
+  struct Dialling {  // one peer being reached
+    OperationId operation;
+    std::optional<exchange::HolderId> holder;  // of a fetch
+    PeerId peer;
+    Connector connector;
+    std::map<std::size_t, DialId> dials;
+    std::map<std::size_t, ConnectionId> handshakes;
+  };
+  using DiallingId = std::uint64_t;
+  struct DialRef {
+    DiallingId dialling = 0;
+    std::size_t index = 0;
+  };
+  struct Link {
+    std::unique_ptr<PeerLink> link;
+    std::optional<DialRef> dial;  // until established
+    bool is_half_open = false;    // counted by the accept limiter
+    bool has_transport = true;
+    std::optional<Instant> scheduled;
+    std::size_t app_streams = 0;
+  };
+
+  struct Leaving {  // closed, but with bytes left to send
+    std::unique_ptr<PeerLink> link;
+    Instant deadline;
+  };
+
+  // ProtocolHost
+  [[nodiscard]] const std::vector<std::string>& supported_protocols() const override { return protocols_; }
+  [[nodiscard]] std::unique_ptr<StreamHandler> make_handler(Instant now, PeerLink& link,
+                                                            const std::string& protocol) override;
+  void handle_established(Instant now, PeerLink& link) override;
+  void handle_link_closed(Instant now, PeerLink& link, const Error& why) override;
+  void handle_link_active(PeerLink& link) override;
+  // FetchHost and AppStreamSink
+  void put(NodeOutput output) override { outputs_.push_back(std::move(output)); }
+  void mark_active(OperationId operation) override { active_.insert(operation); }
+  [[nodiscard]] PeerLink* find_link(const PeerId& peer) override;
+  [[nodiscard]] PeerLink* find_link(ConnectionId connection) override;
+  void dial_holder(Instant now, OperationId operation, exchange::HolderId holder, const HolderSpec& spec,
+                   ladder::AttemptLog& log) override;
+  void cancel_dials(Instant now, OperationId operation) override;
+  [[nodiscard]] DiskRequestId ask_disk(OperationId operation, decltype(DiskRequest::request) request) override;
+  void add_app_stream(AppStream& stream) override;
+  void remove_app_stream(AppStream& stream) override;
+
+  void add_link(Instant now, ConnectionId id, Direction direction, const Endpoint& local, const Endpoint& remote,
+                std::optional<DialRef> dial, std::optional<PeerId> expected);
+  void end_handshake(Link& entry);
+  void start_dialling(Instant now, Dialling dialling);
+  void drain_dialling(Instant now, DiallingId id);
+  void finish_dialling(Instant now, DiallingId id, const Result<std::size_t>& result);
+  void abandon_dial(Instant now, Dialling& dialling, std::size_t index);
+  void end_connect(Instant now, OperationId id, Result<ConnectSuccess> result);
+  void tell_attempts(OperationId id, ladder::AttemptLog& log);
+  [[nodiscard]] AppStream* find_app_stream(ConnectionId connection, StreamId stream);
+  void reschedule(Link& entry);
+
+  const Identity& identity_;
+  Rng& rng_;
+  Config config_;
+  AcceptLimiter limiter_;
+  exchange::BufferPool pool_;
+  StoreService stores_;
+  IdentifyService identify_;
+  std::vector<std::string> protocols_;
+  std::set<std::string> app_protocols_;
+
+  std::map<ConnectionId, Link> links_;
+  std::map<ConnectionId, Leaving> leaving_;
+  std::multimap<PeerId, ConnectionId> peers_;
+  std::set<std::pair<Instant, ConnectionId>> schedule_;
+  std::set<ConnectionId> touched_;
+  std::vector<ConnectionId> closed_;
+
+  std::uint64_t next_id_ = 1;  // of operations, dials, look-ups and disk requests alike
+  std::map<OperationId, ConnectOperation> connects_;
+  std::map<OperationId, std::unique_ptr<FetchOperation>> fetches_;
+  std::set<OperationId> pings_;
+  std::map<DiallingId, Dialling> diallings_;
+  std::map<DialId, DialRef> dials_;
+  std::map<ResolveId, DialRef> look_ups_;
+  std::map<DiskRequestId, OperationId> disk_;
+  std::map<std::pair<ConnectionId, StreamId>, AppStream*> app_streams_;
+  std::set<OperationId> active_;
+  std::deque<NodeOutput> outputs_;
+};
+
+}  // namespace dig::node

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of the API: connecting, pinging, fetching, and the streams of applications.
+#include <algorithm>
+#include <utility>
+
+#include "node/node_core.hpp"
+#include "node/ping_handler.hpp"
+#include "proto/ping/ping.hpp"
+
+namespace dig::node {
+
+// --- reaching peers
+// -------------------------------------------------------------------------------------------------------
+
+OperationId NodeCore::connect(Instant now, ConnectSpec spec) {
+  const OperationId id{next_id_++};
+  ConnectOperation& operation =
+      connects_.emplace(id, ConnectOperation{std::move(spec), ladder::AttemptLog(now), {}}).first->second;
+  operation.deadline = now + operation.spec.timeout;
+  const auto usable = operation.log.plan(now, operation.spec.tiers);
+  tell_attempts(id, operation.log);
+  if (usable.empty()) {
+    end_connect(now, id, fail(Errc::all_tiers_failed, "no tier that --tiers allows can be used"));
+  } else if (operation.spec.peer == identity_.peer_id()) {
+    end_connect(now, id, fail(Errc::dialled_self));
+  } else {
+    start_dialling(now, {id,
+                         std::nullopt,
+                         operation.spec.peer,
+                         Connector(now, operation.spec.addresses, operation.log, config_.limits.connect),
+                         {},
+                         {}});
+  }
+  settle(now);
+  return id;
+}
+
+void NodeCore::dial_holder(Instant now, OperationId operation, exchange::HolderId holder, const HolderSpec& spec,
+                           ladder::AttemptLog& log) {
+  start_dialling(now,
+                 {operation, holder, spec.peer, Connector(now, spec.addresses, log, config_.limits.connect), {}, {}});
+}
+
+void NodeCore::start_dialling(Instant now, Dialling dialling) {
+  const DiallingId id = next_id_++;
+  diallings_.emplace(id, std::move(dialling));
+  drain_dialling(now, id);
+}
+
+void NodeCore::drain_dialling(Instant now, DiallingId id) {
+  for (;;) {
+    const auto found = diallings_.find(id);
+    if (found == diallings_.end()) return;
+    auto event = found->second.connector.poll_event();
+    if (!event) return;
+    if (auto* resolve = std::get_if<Connector::Resolve>(&*event)) {
+      const ResolveId look_up{next_id_++};
+      look_ups_[look_up] = {id, resolve->index};
+      put(ResolveName{look_up, std::move(resolve->name), resolve->family});
+    } else if (const auto* dial = std::get_if<Connector::Dial>(&*event)) {
+      const DialId dial_id{next_id_++};
+      dials_[dial_id] = {id, dial->index};
+      found->second.dials[dial->index] = dial_id;
+      put(DialTcp{dial_id, dial->remote});
+    } else if (const auto* cancelled = std::get_if<Connector::Cancel>(&*event)) {
+      abandon_dial(now, found->second, cancelled->index);
+    } else if (const auto* done = std::get_if<Connector::Done>(&*event)) {
+      finish_dialling(now, id, done->result);
+      return;
+    }
+  }
+}
+
+void NodeCore::abandon_dial(Instant now, Dialling& dialling, std::size_t index) {
+  if (const auto dial = dialling.dials.extract(index); !dial.empty()) {
+    dials_.erase(dial.mapped());
+    put(CancelDial{dial.mapped()});
+  }
+  if (const auto handshake = dialling.handshakes.extract(index); !handshake.empty()) {
+    Link& entry = links_.at(handshake.mapped());
+    entry.dial.reset();
+    entry.link->close(now, Error(Errc::cancelled));
+  }
+}
+
+void NodeCore::finish_dialling(Instant now, DiallingId id, const Result<std::size_t>& result) {
+  Dialling dialling = std::move(diallings_.extract(id).mapped());
+  std::erase_if(look_ups_, [&](const auto& entry) { return entry.second.dialling == id; });
+  Result<ConnectionId> connection = fail(Errc::all_tiers_failed);
+  if (result) {
+    connection = dialling.handshakes.at(*result);
+  } else {
+    // One known reason is told as it is; that nothing answered is told as what it means for the ladder.
+    const Errc code = result.error().code();
+    const bool says_more =
+        result.error().info().kind == ErrorKind::integrity || code == Errc::dialled_self || code == Errc::cancelled;
+    connection = says_more ? std::unexpected(result.error()) : fail(Errc::all_tiers_failed, result.error().message());
+  }
+  if (dialling.holder) {
+    if (const auto fetch = fetches_.find(dialling.operation); fetch != fetches_.end()) {
+      fetch->second->handle_connected(now, *dialling.holder, connection);
+    }
+    return;
+  }
+  if (!connection) {
+    end_connect(now, dialling.operation, std::unexpected(connection.error()));
+    return;
+  }
+  const Link& entry = links_.at(*connection);
+  end_connect(now, dialling.operation,
+              ConnectSuccess{*connection, entry.link->peer(), Multiaddr::tcp(entry.link->remote()).to_string()});
+}
+
+void NodeCore::cancel_dials(Instant now, OperationId operation) {
+  std::vector<DiallingId> of_operation;
+  for (const auto& [id, dialling] : diallings_) {
+    if (dialling.operation == operation) of_operation.push_back(id);
+  }
+  for (const DiallingId id : of_operation) {
+    // Taken out first: nobody is to be told of the end of what was given up.
+    Dialling dialling = std::move(diallings_.extract(id).mapped());
+    std::erase_if(look_ups_, [&](const auto& entry) { return entry.second.dialling == id; });
+    dialling.connector.cancel(now);
+    while (auto event = dialling.connector.poll_event()) {
+      if (const auto* cancelled = std::get_if<Connector::Cancel>(&*event))
+        abandon_dial(now, dialling, cancelled->index);
+    }
+  }
+}
+
+void NodeCore::end_connect(Instant now, OperationId id, Result<ConnectSuccess> result) {
+  auto operation = connects_.extract(id);
+  if (operation.empty()) return;
+  ladder::AttemptLog& log = operation.mapped().log;
+  log.cancel_open(now);
+  tell_attempts(id, log);
+  put(ConnectEnded{id, std::move(result), log.attempts()});
+}
+
+void NodeCore::tell_attempts(OperationId id, ladder::AttemptLog& log) {
+  if (auto completed = log.take_completed(); !completed.empty()) put(AttemptsCompleted{id, std::move(completed)});
+}
+
+OperationId NodeCore::ping(Instant now, ConnectionId connection) {
+  const OperationId id{next_id_++};
+  PeerLink* link = find_link(connection);
+  if (link == nullptr) {
+    put(PingEnded{id, fail(Errc::connection_closed)});
+    return id;
+  }
+  const auto opened = link->open(now, std::string(ping::k_protocol), make_pinger(*this, id, rng_));
+  if (!opened) put(PingEnded{id, std::unexpected(opened.error())});
+  settle(now);
+  return id;
+}
+
+void NodeCore::close_all(Instant now) {
+  std::vector<ConnectionId> all;
+  for (const auto& [id, entry] : links_) all.push_back(id);
+  for (const ConnectionId id : all) {
+    if (const auto found = links_.find(id); found != links_.end()) {
+      found->second.link->close(now, Error(Errc::connection_closed, "this node stops"));
+    }
+  }
+  settle(now);
+}
+
+void NodeCore::disconnect(Instant now, ConnectionId connection) {
+  if (PeerLink* link = find_link(connection)) link->close(now, Error(Errc::connection_closed, "closed by this node"));
+  settle(now);
+}
+
+// --- fetching
+// -------------------------------------------------------------------------------------------------------------
+
+OperationId NodeCore::fetch(Instant now, FetchSpec spec) {
+  const OperationId id{next_id_++};
+  FetchHost& host = *this;
+  auto operation = std::make_unique<FetchOperation>(now, id, std::move(spec), pool_, host, config_.limits.fetch);
+  fetches_.emplace(id, std::move(operation)).first->second->start(now);
+  settle(now);
+  return id;
+}
+
+Result<void> NodeCore::want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count) {
+  const auto found = fetches_.find(fetch);
+  if (found == fetches_.end()) return fail(Errc::cancelled);
+  DIG_CHECK(found->second->want(now, first, count));
+  settle(now);
+  return {};
+}
+
+void NodeCore::finish_fetch(Instant now, OperationId fetch) {
+  if (const auto found = fetches_.find(fetch); found != fetches_.end()) found->second->finish(now);
+  settle(now);
+}
+
+void NodeCore::cancel(Instant now, OperationId operation) {
+  if (const auto fetch = fetches_.find(operation); fetch != fetches_.end()) {
+    fetch->second->cancel(now);
+  } else if (connects_.contains(operation)) {
+    cancel_dials(now, operation);
+    end_connect(now, operation, fail(Errc::cancelled));
+  }
+  settle(now);
+}
+
+DiskRequestId NodeCore::ask_disk(OperationId operation, decltype(DiskRequest::request) request) {
+  const DiskRequestId id{next_id_++};
+  disk_[id] = operation;
+  put(DiskRequest{id, std::move(request)});
+  return id;
+}
+
+void NodeCore::handle_disk(Instant now, DiskRequestId id, Result<DiskAnswer> answer) {
+  if (stores_.owns(id)) {
+    if (const auto ready = stores_.handle_disk(now, id, std::move(answer))) {
+      if (PeerLink* link = find_link(ready->connection)) link->service(now, ready->stream);
+    }
+  } else if (const auto owner = disk_.extract(id); !owner.empty()) {
+    if (const auto fetch = fetches_.find(owner.mapped()); fetch != fetches_.end()) {
+      fetch->second->handle_disk(now, id, std::move(answer));
+    } else if (auto* written = answer ? std::get_if<ChunkWritten>(&*answer) : nullptr) {
+      pool_.give(std::move(written->buffer));
+    }
+  }
+  settle(now);
+}
+
+// --- streams of applications
+// ------------------------------------------------------------------------------------------------
+
+OperationId NodeCore::open_app_stream(Instant now, ConnectionId connection, const std::string& protocol) {
+  const OperationId id{next_id_++};
+  PeerLink* link = find_link(connection);
+  if (link == nullptr) {
+    put(AppStreamOpened{id, connection, {}, fail(Errc::connection_closed)});
+    return id;
+  }
+  AppStreamSink& sink = *this;
+  const auto opened = link->open(now, protocol, std::make_unique<AppStream>(sink, connection, link->peer(), id));
+  if (!opened) put(AppStreamOpened{id, connection, link->peer(), std::unexpected(opened.error())});
+  settle(now);
+  return id;
+}
+
+void NodeCore::accept_app_protocol(const std::string& protocol) {
+  if (app_protocols_.insert(protocol).second) protocols_.push_back(protocol);
+}
+
+AppStream* NodeCore::find_app_stream(ConnectionId connection, StreamId stream) {
+  const auto found = app_streams_.find({connection, stream});
+  return found == app_streams_.end() ? nullptr : found->second;
+}
+
+void NodeCore::add_app_stream(AppStream& stream) {
+  app_streams_[{stream.connection(), stream.stream()}] = &stream;
+  if (stream.is_inbound()) {
+    ++links_.at(stream.connection()).app_streams;
+    put(AppStreamAccepted{stream.connection(), stream.stream(), stream.protocol(), stream.peer()});
+  }
+}
+
+void NodeCore::remove_app_stream(AppStream& stream) {
+  const bool was_known = app_streams_.erase({stream.connection(), stream.stream()}) != 0;
+  const auto found = links_.find(stream.connection());
+  if (was_known && stream.is_inbound() && found != links_.end()) --found->second.app_streams;
+}
+
+void NodeCore::read_app_stream(Instant now, ConnectionId connection, StreamId stream, std::size_t max_bytes) {
+  if (AppStream* app = find_app_stream(connection, stream)) {
+    app->read(max_bytes);
+    if (PeerLink* link = find_link(connection)) link->service(now, stream);
+  } else {
+    put(AppRead{connection, stream, fail(Errc::stream_closed), {}, false});
+  }
+  settle(now);
+}
+
+void NodeCore::write_app_stream(Instant now, ConnectionId connection, StreamId stream, Bytes bytes) {
+  if (AppStream* app = find_app_stream(connection, stream)) {
+    app->write(std::move(bytes));
+    if (PeerLink* link = find_link(connection)) link->service(now, stream);
+  } else {
+    put(AppWritten{connection, stream, fail(Errc::stream_closed)});
+  }
+  settle(now);
+}
+
+void NodeCore::finish_app_stream(Instant now, ConnectionId connection, StreamId stream) {
+  if (AppStream* app = find_app_stream(connection, stream)) {
+    app->finish();
+    if (PeerLink* link = find_link(connection)) link->service(now, stream);
+  }
+  settle(now);
+}
+
+void NodeCore::reset_app_stream(Instant now, ConnectionId connection, StreamId stream, std::uint64_t code) {
+  if (find_app_stream(connection, stream) != nullptr) {
+    if (PeerLink* link = find_link(connection))
+      link->reset(now, stream, code, Error(Errc::stream_reset, "reset by this node"));
+  }
+  settle(now);
+}
+
+void NodeCore::stop_app_stream(Instant now, ConnectionId connection, StreamId stream, std::uint64_t code) {
+  if (find_app_stream(connection, stream) != nullptr) {
+    if (PeerLink* link = find_link(connection)) link->stop_sending(now, stream, code);
+  }
+  settle(now);
+}
+
+}  // namespace dig::node

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the node core asks of its shell, and what it tells the API. The shell drains these after every input.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/endpoint.hpp"
+#include "base/result.hpp"
+#include "dignet/events.hpp"
+#include "node/ids.hpp"
+#include "proto/connection/connection.hpp"
+#include "store/chunk_set.hpp"
+#include "wire/hash256.hpp"
+#include "wire/manifest.hpp"
+
+namespace dig::node {
+
+// --- requests to the shell: transports -----------------------------------------------------------------------------
+struct DialTcp {  // answered by handle_dialled or handle_dial_failed
+  DialId dial;
+  Endpoint remote;
+};
+struct CancelDial {
+  DialId dial;
+};
+struct ResolveName {  // answered by handle_resolved
+  ResolveId resolve;
+  std::string name;
+  std::optional<IpFamily> family;  // absent: both
+};
+struct Flush {  // this connection has bytes to send
+  ConnectionId connection;
+};
+struct CloseConnection {
+  ConnectionId connection;
+  bool is_graceful = true;  // false: abort
+};
+
+// --- requests to the shell: disk, answered by handle_disk
+// -------------------------------------------------------------
+struct FindStore {
+  StoreId store;
+  std::optional<RootHash> root;  // absent: the newest version
+};
+struct ReadChunk {
+  StoreId store;
+  RootHash root;
+  std::uint64_t index = 0;
+  Bytes buffer;  // of the chunk's size at most; comes back filled
+};
+struct OpenPartial {
+  SignedManifest manifest;
+};
+struct WriteChunk {  // verify against the root, then write
+  PartialId partial;
+  std::uint64_t index = 0;
+  Bytes data;
+  std::vector<Hash256> proof;
+};
+struct DiskRequest {
+  DiskRequestId id;
+  std::variant<FindStore, ReadChunk, OpenPartial, WriteChunk> request;
+};
+
+struct FoundStore {
+  RootHash root;
+  std::uint64_t size = 0;
+  SignedManifest manifest;
+};
+struct ChunkRead {
+  Bytes data;
+  std::vector<Hash256> proof;
+};
+struct PartialOpened {
+  PartialId partial;
+  store::ChunkSet have;
+};
+struct ChunkWritten {
+  Bytes buffer;  // to be used again
+  Result<void> result;
+};
+using DiskAnswer = std::variant<FoundStore, ChunkRead, PartialOpened, ChunkWritten>;
+
+// --- facts for the API
+// --------------------------------------------------------------------------------------------------
+struct NodeFact {
+  dignet::NodeEvent event;
+};
+struct AttemptsCompleted {
+  OperationId operation;
+  std::vector<dignet::Attempt> attempts;
+};
+struct PathChosen {
+  OperationId operation;
+  dignet::PathEvent path;
+};
+struct ConnectSuccess {
+  ConnectionId connection;
+  PeerId peer;
+  std::string path;
+};
+struct ConnectEnded {
+  OperationId operation;
+  Result<ConnectSuccess> result;
+  std::vector<dignet::Attempt> attempts;
+};
+struct PingEnded {
+  OperationId operation;
+  Result<Duration> rtt;
+};
+struct FetchProgressed {
+  OperationId operation;
+  dignet::ProgressEvent progress;
+};
+// Everything wanted so far is on disk: answer with want_chunks() or finish_fetch().
+struct FetchWantedComplete {
+  OperationId operation;
+  PartialId partial;
+};
+struct FetchSummary {
+  PartialId partial;
+  Manifest manifest;
+  std::uint64_t fetched_bytes = 0;
+  std::uint64_t reused_bytes = 0;
+  std::uint64_t window_bytes = 0;
+  std::optional<Instant> first_chunk;
+  PeerId best_holder;  // gave the most
+  std::string path;    // to it
+};
+struct FetchEnded {
+  OperationId operation;
+  Result<FetchSummary> result;
+  std::optional<PartialId> partial;  // open, whatever the result: the shell closes it
+  std::vector<dignet::Attempt> attempts;
+};
+struct AppStreamOpened {  // answers open_stream()
+  OperationId operation;
+  ConnectionId connection;
+  PeerId peer;
+  Result<StreamId> result;
+};
+struct AppStreamAccepted {
+  ConnectionId connection;
+  StreamId stream;
+  std::string protocol;
+  PeerId peer;
+};
+struct AppRead {
+  ConnectionId connection;
+  StreamId stream;
+  Result<void> result;
+  Bytes bytes;
+  bool is_end = false;
+};
+struct AppWritten {
+  ConnectionId connection;
+  StreamId stream;
+  Result<void> result;
+};
+
+using NodeOutput =
+    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, NodeFact, AttemptsCompleted,
+                 PathChosen, ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete, FetchEnded, AppStreamOpened,
+                 AppStreamAccepted, AppRead, AppWritten>;
+
+// Where the parts of the core put what is to be done and told.
+class OutputSink {
+ public:
+  virtual ~OutputSink() = default;
+  virtual void put(NodeOutput output) = 0;
+};
+
+}  // namespace dig::node
