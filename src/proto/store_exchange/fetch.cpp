@@ -178,6 +178,7 @@ void Fetch::finish_if_quiet() {
   holders_.clear();
   todo_ = {};
   flights_.clear();
+  asked_ = charged_ = duplicate_bytes_ = 0;
   if (final_error_) {
     events_.push_back(FetchFailed{*final_error_});
   } else {

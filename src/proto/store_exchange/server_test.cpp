@@ -147,6 +147,7 @@ TEST_F(ServerTest, an_error_ends_its_request_and_no_other) {
   answer(wanted_[1], fail(Errc::io_failed));
   answer(wanted_[0]);
   answer(wanted_[3]);
+  EXPECT_EQ(read_output().size(), 2u);
   ASSERT_EQ(wanted_.size(), 5u);
   answer(wanted_[4]);
   const auto output = read_output();
@@ -163,6 +164,7 @@ TEST_F(ServerTest, two_errors_of_one_request_are_told_once) {
   answer(wanted_[1]);
   answer(wanted_[3]);
   send(have_request());
+  EXPECT_EQ(read_output().size(), 1u);
   server_.answer_have(now_, haves_.at(0), fail(Errc::store_not_found));
   const auto output = read_output();
   ASSERT_EQ(output.size(), 2u);
