@@ -33,8 +33,10 @@ endif()
 
 if(DIGNET_SANITIZE)
   add_compile_options(-fsanitize=${DIGNET_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
-  # GCC's manual: sanitizers make this warning report what is not there. The builds without them keep it.
-  target_compile_options(dignet_options INTERFACE -Wno-maybe-uninitialized)
+  # Sanitizers make the warnings that follow the flow of data report what is not there, as GCC's manual says. The builds
+  # without sanitizers keep them.
+  target_compile_options(dignet_options INTERFACE -Wno-maybe-uninitialized $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overread
+    -Wno-stringop-overflow>)
   add_link_options(-fsanitize=${DIGNET_SANITIZE})
 endif()
 if(DIGNET_SANITIZE MATCHES "thread")  # the thread sanitizer does not see fences; Asio's handlers are ordered by its mutex

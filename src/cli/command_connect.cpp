@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // dignet connect: connects to a peer, pings it and shows the path.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <cmath>
 
 #include "cli/commands.hpp"
 #include "cli/format.hpp"
@@ -25,14 +28,15 @@ void print_event(Console& console, const service::json::object& event) {
                  printable(text_of(event, "to")));
   } else if (text_of(event, "event") == "ping") {
     console.result("ping " + std::to_string(number_of(event, "seq")) + "  " +
-                   std::to_string(decimal_of(event, "rtt_ms")).substr(0, 6) + " ms");
+                   fmt::format("{:.3f} ms", decimal_of(event, "rtt_ms")));
   }
 }
 
 int run_connect(Context& context, const ConnectFlags& flags) {
-  const service::json::object params{{"addresses", service::json::array{flags.peer}},
-                                     {"count", flags.count},
-                                     {"timeout_ms", static_cast<std::int64_t>(flags.timeout_seconds * 1000.0)}};
+  const service::json::object params{
+      {"addresses", service::json::array{flags.peer}},
+      {"count", flags.count},
+      {"timeout_ms", static_cast<std::int64_t>(std::ceil(flags.timeout_seconds * 1000.0))}};
   Result<OpenBackend> opened = open_backend(context, flags.node);
   if (!opened) return report_failed_operation(context.console, service::error_form(opened.error()));
   const service::Reply reply =

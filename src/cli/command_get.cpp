@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // dignet get: fetches a store, or one resource of it.
 #include <CLI/CLI.hpp>
+#include <cmath>
 
 #include "cli/commands.hpp"
 #include "cli/format.hpp"
@@ -40,7 +41,7 @@ int run_get(Context& context, const GetFlags& flags) {
   service::json::object params{{"urn", flags.urn},
                                {"peers", service::json::array(flags.peers.begin(), flags.peers.end())},
                                {"accept_unpinned", flags.accept_unpinned},
-                               {"timeout_ms", static_cast<std::int64_t>(flags.timeout_seconds * 1000.0)}};
+                               {"timeout_ms", static_cast<std::int64_t>(std::ceil(flags.timeout_seconds * 1000.0))}};
   if (!flags.output.empty()) {
     std::error_code error;
     const std::filesystem::path output = std::filesystem::absolute(flags.output, error);

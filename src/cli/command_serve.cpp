@@ -70,7 +70,7 @@ int run_serve(Context& context, const NodeFlags& flags) {
   });
   const auto control = service::ControlServer::create(context.loop, backend, context.paths.home);
   if (!control) return report_failure(console, control.error());
-  print_ready(context, backend, service::ready_form(**node));
+  print_ready(context, backend, service::ready_form((*node)->identity(), (*node)->addresses(), (*node)->ports()));
   const int signal_fd = service::Signals::fd();
   context.loop.watch(signal_fd, POLLIN, [&](short) { context.loop.unwatch(signal_fd); });
   context.loop.run_until([] { return service::Signals::stop_requested(); });

@@ -33,6 +33,7 @@ void ProgressMeter::update(Instant now, std::uint64_t bytes, std::uint64_t total
   bytes_ = bytes;
   total_ = total;
   fetched_ = std::max(fetched_, fetched);
+  if (!has_rate_ && fetched_ == 0) rate_at_ = now;  // the wait for the first byte is no speed
   const Duration passed = now - rate_at_;
   if (passed < k_shortest_sample) return;
   const double sample = static_cast<double>(fetched_ - rate_from_) / seconds(passed);

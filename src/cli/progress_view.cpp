@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/progress_view.hpp"
 
+#include <utility>
+
 #include "cli/format.hpp"
 #include "cli/report.hpp"
 
@@ -33,6 +35,8 @@ void ProgressView::handle(const service::json::object& event) {
   } else if (name == "progress") {
     meter_.update(service::EventLoop::now(), number_of(event, "bytes"), number_of(event, "total"),
                   number_of(event, "fetched_bytes"));
+    // The first one at once: a short transfer is over before the next redraw.
+    if (is_shown_ && is_terminal_ && !std::exchange(has_progress_, true)) draw();
   }
 }
 

@@ -27,6 +27,7 @@ class ProgressView {
   service::EventLoop& loop_;
   bool is_shown_ = false;
   bool is_terminal_ = false;
+  bool has_progress_ = false;
   ProgressMeter meter_;
   service::EventLoop::TimerId timer_ = 0;
 };

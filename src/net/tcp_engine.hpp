@@ -125,8 +125,8 @@ class TcpTransports::Impl {
   Loop& loop_;
   TransportOwner& owner_;
   Limits limits_;
+  std::vector<std::unique_ptr<std::byte[]>> free_buffers_;  // before read_buffer_, which take_buffer() makes
   std::unique_ptr<std::byte[]> read_buffer_;
-  std::vector<std::unique_ptr<std::byte[]>> free_buffers_;
   std::unordered_map<TransportId, TransportPointer> transports_;
   std::unordered_map<ListenerId, ListenerPointer> listeners_;
   std::unordered_map<DialId, DialPointer> dials_;

@@ -67,6 +67,5 @@ EventLog::EventLog(std::string_view level, std::function<void(std::string_view)>
 EventLog::~EventLog() = default;
 
 void EventLog::node_event(const dignet::NodeEvent& event) { std::visit(NodeEventLog{*logger_}, event); }
-void EventLog::debug(const std::string& text) { logger_->debug(spdlog::string_view_t(SafeText(text, 512).str())); }
 
 }  // namespace dig::service

@@ -27,7 +27,6 @@ class EventLog {
   EventLog& operator=(const EventLog&) = delete;
 
   void node_event(const dignet::NodeEvent& event);
-  void debug(const std::string& text);
 
  private:
   std::unique_ptr<spdlog::logger> logger_;

@@ -226,13 +226,14 @@ json::object connect_form(const dignet::ConnectReport& report) {
 json::object event_form(const dignet::OperationEvent& event) { return std::visit(OperationEventForm{}, event); }
 json::object node_event_form(const dignet::NodeEvent& event) { return std::visit(NodeEventForm{}, event); }
 
-json::object ready_form(const dignet::Node& node) {
+json::object ready_form(const dignet::NodeIdentity& identity, const std::vector<std::string>& addresses,
+                        const std::vector<dignet::PortLease>& leases) {
   json::object ports;
-  for (const dignet::PortLease& lease : node.ports()) ports.emplace(lease.purpose, lease.port);
+  for (const dignet::PortLease& lease : leases) ports.emplace(lease.purpose, lease.port);
   return {{"event", "ready"},
-          {"peer_id", plain(node.identity().peer_id)},
-          {"crypto_ipv6", plain(node.identity().crypto_ipv6)},
-          {"addresses", texts(node.addresses())},
+          {"peer_id", plain(identity.peer_id)},
+          {"crypto_ipv6", plain(identity.crypto_ipv6)},
+          {"addresses", texts(addresses)},
           {"ports", std::move(ports)},
           {"roles", json::array{"peer"}},
           {"pid", static_cast<std::int64_t>(::getpid())}};

@@ -39,7 +39,8 @@ void LineChannel::close() {
   if (!fd_) return;
   loop_.unwatch(fd_.value());
   fd_.reset();
-  callbacks_.on_closed();
+  auto on_closed = std::move(callbacks_.on_closed);
+  on_closed();  // may destroy this channel
 }
 
 void LineChannel::handle(short revents) {
@@ -62,13 +63,15 @@ bool LineChannel::read_some() {
 
 bool LineChannel::deliver_lines() {
   const std::shared_ptr<bool> is_alive = is_alive_;
-  for (std::size_t end = input_.find('\n'); end != std::string::npos; end = input_.find('\n')) {
+  for (std::size_t end = input_.find('\n', searched_); end != std::string::npos; end = input_.find('\n')) {
     if (end > limits_.max_line) return false;
     const std::string line = input_.substr(0, end);
     input_.erase(0, end + 1);
+    searched_ = 0;
     callbacks_.on_line(line);
     if (!*is_alive) return false;
   }
+  searched_ = input_.size();
   return input_.size() <= limits_.max_line;
 }
 

@@ -35,7 +35,6 @@ class LineChannel {
   // Sends a line (its end is added). On a closed channel it is dropped; past max_queued the channel closes.
   void send(std::string_view line);
   [[nodiscard]] std::size_t queued() const noexcept { return output_.size(); }
-  [[nodiscard]] int fd() const noexcept { return fd_.value(); }
 
  private:
   void handle(short revents);
@@ -50,6 +49,7 @@ class LineChannel {
   Limits limits_;
   Callbacks callbacks_;
   std::string input_;
+  std::size_t searched_ = 0;  // no line ends before this point of input_
   std::string output_;
   EventLoop::TimerId close_timer_ = 0;
   std::shared_ptr<bool> is_alive_ = std::make_shared<bool>(true);

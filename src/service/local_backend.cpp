@@ -47,7 +47,7 @@ LocalBackend::LocalBackend(EventLoop& loop, dignet::NodeOptions options) : loop_
 
 LocalBackend::~LocalBackend() {
   if (node_) loop_.unwatch(node_->event_handle());
-  node_.reset();
+  // Before the node ends: completions that its end brings find their calls finished.
   while (!calls_.empty()) finish(calls_.begin()->second, error_reply(Error(Errc::cancelled)));
 }
 
@@ -187,7 +187,7 @@ Result<void> LocalBackend::start_ports(const CallPtr& call, const json::object&)
 Result<void> LocalBackend::start_status(const CallPtr& call, const json::object&) {
   DIG_TRY(Node* const running, node());
   json::object body;
-  for (const json::key_value_pair& member : ready_form(*running)) {
+  for (const json::key_value_pair& member : ready_form(running->identity(), running->addresses(), running->ports())) {
     if (member.key() != "event") body.emplace(member.key(), member.value());
   }
   finish(call, {.ok = true, .body = std::move(body)});

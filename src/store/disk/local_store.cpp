@@ -118,6 +118,7 @@ Result<std::unique_ptr<LocalStore>> LocalStore::open_rebuilding_index(const fs::
 
 // Puts a store into the index whose files are in place; nothing happens when they are not, or it is there already.
 Result<void> LocalStore::adopt(const StoreId& store_id, const RootHash& root) {
+  DIG_TRY(const File lock, paths_->lock());
   const auto reader = StoreReader::open(paths_->archive(store_id, root), paths_->tree(store_id, root));
   const auto tree = TreeFile::open(paths_->tree(store_id, root));
   if (!reader || !tree || tree->header().store_id != store_id || tree->header().root != root) return {};
@@ -236,6 +237,7 @@ Result<std::vector<StoreInfo>> LocalStore::list() {
 }
 
 Result<StoreInfo> LocalStore::find(const StoreId& store_id, const std::optional<RootHash>& root) {
+  if (root && !row(store_id, root) && path_exists(paths_->archive(store_id, *root))) DIG_CHECK(adopt(store_id, *root));
   DIG_TRY(const IndexRow found, row(store_id, root));
   return info_of(found);
 }

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/report.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/json/array.hpp>
+
+#include "cli/serving_hint.hpp"
+
+namespace dig::cli {
+namespace {
+
+namespace json = boost::json;
+
+TEST(Report, TheTableSaysWhatWasTriedAndWhyItFailed) {
+  const json::object outcome{
+      {"attempts",
+       json::array{
+           json::object{{"tier", 1},
+                        {"tier_name", "direct"},
+                        {"method", "tcp"},
+                        {"target", "/ip4/192.0.2.1/tcp/4001"},
+                        {"elapsed_ms", 301},
+                        {"outcome", "failed"},
+                        {"code", "DN-NET-003"},
+                        {"detail", "the connection timed out"}},
+           json::object{
+               {"tier", 2}, {"tier_name", "traversal"}, {"method", "upnp"}, {"target", ""}, {"outcome", "skipped"}}}}};
+  EXPECT_EQ(
+      attempts_table(outcome),
+      "  tier  name       method  took    target                   result\n"
+      "  1     direct     tcp     0.30 s  /ip4/192.0.2.1/tcp/4001  failed: the connection timed out (DN-NET-003)\n"
+      "  2     traversal  upnp    -                                skipped\n");
+}
+
+TEST(Report, WithoutAttemptsThereIsNoTable) {
+  EXPECT_EQ(attempts_table({}), "");
+  EXPECT_EQ(attempts_table({{"attempts", json::array{}}}), "");
+  EXPECT_EQ(attempts_table({{"attempts", "x"}}), "");
+}
+
+TEST(Report, MembersOfOtherTypesCountAsAbsent) {
+  const json::object object{{"text", 5}, {"number", "x"}, {"negative", -1}, {"fraction", 1.5}};
+  EXPECT_EQ(text_of(object, "text"), "");
+  EXPECT_EQ(number_of(object, "number"), 0U);
+  EXPECT_EQ(number_of(object, "negative"), 0U);
+  EXPECT_EQ(number_of(object, "fraction"), 0U);
+  EXPECT_EQ(number_of(object, "absent"), 0U);
+  EXPECT_DOUBLE_EQ(decimal_of(object, "fraction"), 1.5);
+}
+
+TEST(ServingHint, PrefersAnAddressThatOthersCanUse) {
+  const json::object node{{"addresses", json::array{"/ip4/127.0.0.1/tcp/4001/p2p/P", "/ip4/192.0.2.7/tcp/4001/p2p/P",
+                                                    "/ip4/192.0.2.8/tcp/4001/p2p/P"}}};
+  EXPECT_EQ(fetch_command(node, "URN"), "dignet get --peer /ip4/192.0.2.7/tcp/4001/p2p/P URN");
+  EXPECT_EQ(fetch_command({{"addresses", json::array{"/ip6/::1/tcp/1/p2p/P"}}}, "URN"),
+            "dignet get --peer /ip6/::1/tcp/1/p2p/P URN");
+  EXPECT_EQ(fetch_command({}, "URN"), "");
+}
+
+}  // namespace
+}  // namespace dig::cli
