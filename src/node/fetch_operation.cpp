@@ -122,7 +122,9 @@ void FetchOperation::handle_connected(Instant now, exchange::HolderId id, const 
   if (link != nullptr) {
     open_stream(now, id, *link);
   } else {
-    lose(now, id, result ? Error(Errc::connection_closed) : result.error());
+    const Error why = result ? Error(Errc::connection_closed) : result.error();
+    if (!unreachable_ || why.info().kind == ErrorKind::integrity) unreachable_ = why;
+    lose(now, id, why);
   }
   host_.mark_active(id_);
 }
@@ -131,6 +133,7 @@ void FetchOperation::open_stream(Instant now, exchange::HolderId id, PeerLink& l
   Holder& holder = holders_.at(id);
   auto client = std::make_unique<Client>(now, *this, id);
   Client* const raw = client.get();
+  has_reached_any_ = true;
   holder.connection = link.id();
   holder.path = Multiaddr::tcp(link.remote()).to_string();
   holder.client = raw;
@@ -219,6 +222,7 @@ void FetchOperation::handle_client_event(Instant now, exchange::HolderId id, exc
     fetch_.handle_manifest(now, id, std::move(manifest->manifest));
   } else if (auto* chunk = std::get_if<exchange::ChunkReceived>(&event)) {
     holder.redials = 0;
+    holder.received += chunk->data.size();
     fetch_.handle_chunk(now, id, chunk->index, std::move(chunk->data), std::move(chunk->proof));
   } else if (auto* refused = std::get_if<exchange::RequestRefused>(&event)) {
     handle_refusal(now, id, *refused);
@@ -355,6 +359,10 @@ void FetchOperation::cancel(Instant now) {
 
 void FetchOperation::end(Instant now, Result<void> result) {
   is_over_ = true;
+  // The coordinator knows only holders that were reached: that none was is another failure than that none has the
+  // store.
+  const bool is_unreachable = !result && result.error().code() == Errc::no_holder && !has_reached_any_;
+  if (is_unreachable && unreachable_) result = std::unexpected(*unreachable_);
   host_.cancel_dials(now, id_);
   for (auto& [id, holder] : holders_) {
     if (holder.client == nullptr) continue;
@@ -384,11 +392,10 @@ FetchSummary FetchOperation::summary() const {
   summary.reused_bytes = status.reused_bytes;
   summary.window_bytes = status.window_bytes;
   summary.first_chunk = status.first_chunk;
-  const auto best = std::ranges::max_element(status.holders, {}, &exchange::HolderStatus::bytes);
-  if (best != status.holders.end()) {
-    const Holder& holder = holders_.at(best->holder);
-    summary.best_holder = holder.spec.peer;
-    summary.path = holder.path;
+  const auto received = [](const auto& entry) { return entry.second.received; };
+  if (const auto best = std::ranges::max_element(holders_, {}, received); best != holders_.end()) {
+    summary.best_holder = best->second.spec.peer;
+    summary.path = best->second.path;
   }
   return summary;
 }

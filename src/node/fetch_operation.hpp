@@ -85,6 +85,7 @@ class FetchOperation {
     std::uint32_t redials = 0;
     std::optional<Instant> redial_at;
     std::string path;
+    std::uint64_t received = 0;  // chunk bytes
     exchange::RequestId have_request;
     exchange::RequestId manifest_request;
   };
@@ -119,6 +120,8 @@ class FetchOperation {
   std::map<DiskRequestId, std::uint64_t> writes_;  // -> chunk index
   std::optional<DiskRequestId> opening_;
   std::string current_path_;
+  std::optional<Error> unreachable_;  // why holders could not be reached: a proven wrong identity before anything else
+  bool has_reached_any_ = false;
   bool is_over_ = false;
 };
 
