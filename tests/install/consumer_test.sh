@@ -19,7 +19,7 @@ echo "== CMake package"
 cmake -S "$source" -B "$scratch/cmake" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$compiler" \
   -DCMAKE_CXX_FLAGS="$flags" >"$scratch/configure.log" || { cat "$scratch/configure.log"; exit 1; }
 cmake --build "$scratch/cmake"
-"$scratch/cmake/consumer"
+"$scratch/cmake/consumer" "$scratch/first"
 
 echo "== pkg-config"
 mapfile -t pc < <(find "$prefix" -name dignet.pc)
@@ -27,4 +27,4 @@ PKG_CONFIG_PATH=$(dirname "${pc[0]}")
 export PKG_CONFIG_PATH
 # shellcheck disable=SC2046,SC2086 # the flags are lists of words
 "$compiler" $flags "$source/consumer.cpp" $(pkg-config --cflags dignet) -o "$scratch/consumer" $(pkg-config --libs dignet)
-"$scratch/consumer"
+"$scratch/consumer" "$scratch/second"
