@@ -9,6 +9,7 @@
 #include "cli/report.hpp"
 #include "cli/session.hpp"
 #include "service/json_forms.hpp"
+#include "store/urn.hpp"
 
 namespace dig::cli {
 namespace {
@@ -37,14 +38,22 @@ void print_summary(Console& console, const service::json::object& done) {
   console.note(line);
 }
 
+// A resource without -o lands in the current folder, as a file of its name; a store stays in the home.
+std::string default_output(const std::string& text) {
+  const auto urn = store::Urn::parse(text);
+  return urn && !urn->resource.empty() ? "." : "";
+}
+
 int run_get(Context& context, const GetFlags& flags) {
   service::json::object params{{"urn", flags.urn},
                                {"peers", service::json::array(flags.peers.begin(), flags.peers.end())},
                                {"accept_unpinned", flags.accept_unpinned},
+                               {"sha256", context.console.is_json()},  // a pass over all bytes: only where it is shown
                                {"timeout_ms", static_cast<std::int64_t>(std::ceil(flags.timeout_seconds * 1000.0))}};
-  if (!flags.output.empty()) {
+  const std::string wanted_output = flags.output.empty() ? default_output(flags.urn) : flags.output;
+  if (!wanted_output.empty()) {
     std::error_code error;
-    const std::filesystem::path output = std::filesystem::absolute(flags.output, error);
+    const std::filesystem::path output = std::filesystem::absolute(wanted_output, error);
     if (error) {
       return report_failed_operation(context.console, service::error_form(Error(Errc::io_failed, error.message())));
     }
@@ -73,7 +82,7 @@ int run_get(Context& context, const GetFlags& flags) {
 Action define_get(CLI::App& app) {
   auto flags = std::make_shared<GetFlags>();
   app.add_option("URN", flags->urn, "What to fetch: a store, or with /path behind it one resource")->required();
-  app.add_option("-o,--output", flags->output, "Also write it here: a file, or an existing folder")->type_name("PATH");
+  app.add_option("-o,--output", flags->output, "Write it here: a file, or an existing folder (a resource: default .)")->type_name("PATH");
   app.add_option("--peer", flags->peers, "Address of a holder, ending in /p2p/PEERID (may be repeated)")
       ->type_name("MULTIADDR")
       ->allow_extra_args(false);

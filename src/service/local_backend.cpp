@@ -202,6 +202,7 @@ Result<void> LocalBackend::start_get(const CallPtr& call, const json::object& pa
   DIG_TRY(const auto output, optional_text(params, "output"));
   request.output = output.value_or("");
   DIG_TRY(request.accept_unpinned, flag(params, "accept_unpinned"));
+  DIG_TRY(request.want_sha256, flag(params, "sha256"));
   DIG_TRY(const std::int64_t timeout_ms, number(params, "timeout_ms", 0, k_max_timeout_ms));
   request.timeout = std::chrono::milliseconds(timeout_ms);
   DIG_TRY(Node* const running, node());
