@@ -65,7 +65,7 @@ struct FetchReport {
   std::vector<Promotion> promotions;
   std::uint64_t fetched_bytes = 0;
   std::uint64_t reused_bytes = 0;
-  std::uint64_t window_bytes = 0;  // the most that was asked for and not yet written at once
+  std::uint64_t window_bytes = 0;  // no more than this was asked for and not yet written at once
   std::filesystem::path output;    // where it was written; empty when it stays in the local store only
 };
 

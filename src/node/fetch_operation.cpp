@@ -390,7 +390,8 @@ FetchSummary FetchOperation::summary() const {
   if (manifest_) summary.manifest = *manifest_;
   summary.fetched_bytes = status.fetched_bytes;
   summary.reused_bytes = status.reused_bytes;
-  summary.window_bytes = status.window_bytes;
+  // The bound that held, also when this run had less left to ask for: what a kill may cost is measured by it.
+  summary.window_bytes = std::max(status.window_bytes, exchange::Fetch::Limits{}.window);
   summary.first_chunk = status.first_chunk;
   const auto received = [](const auto& entry) { return entry.second.received; };
   if (const auto best = std::ranges::max_element(holders_, {}, received); best != holders_.end()) {
