@@ -4,7 +4,7 @@
 set(DIGNET_SANITIZER_ENVIRONMENT
   "ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1"
   "UBSAN_OPTIONS=print_stacktrace=1"
-  "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+  "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${CMAKE_SOURCE_DIR}/tools/tsan.supp")
 
 # dignet_test(NAME LABEL SECONDS COMMAND …)
 function(dignet_test name label seconds)
