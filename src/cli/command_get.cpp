@@ -82,7 +82,8 @@ int run_get(Context& context, const GetFlags& flags) {
 Action define_get(CLI::App& app) {
   auto flags = std::make_shared<GetFlags>();
   app.add_option("URN", flags->urn, "What to fetch: a store, or with /path behind it one resource")->required();
-  app.add_option("-o,--output", flags->output, "Write it here: a file, or an existing folder (a resource: default .)")->type_name("PATH");
+  app.add_option("-o,--output", flags->output, "Write it here: a file, or an existing folder (a resource: default .)")
+      ->type_name("PATH");
   app.add_option("--peer", flags->peers, "Address of a holder, ending in /p2p/PEERID (may be repeated)")
       ->type_name("MULTIADDR")
       ->allow_extra_args(false);

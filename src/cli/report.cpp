@@ -35,6 +35,14 @@ std::string attempt_result(const json::object& attempt) {
   return result;
 }
 
+// What several skipped methods have in common: the meaning of their code, without what is special to one.
+std::string skipped_together(const json::object& attempt) {
+  const std::string code = text_of(attempt, "code");
+  const std::optional<Errc> known = service::find_error(code);
+  if (!known) return attempt_result(attempt);
+  return "skipped: " + std::string(error_info(*known).meaning) + " (" + code + ")";
+}
+
 }  // namespace
 
 std::string text_of(const json::object& object, std::string_view name) {
@@ -90,12 +98,20 @@ std::string attempts_table(const json::object& outcome) {
   const json::value* attempts = find(outcome, "attempts");
   if (attempts == nullptr || !attempts->is_array() || attempts->get_array().empty()) return {};
   std::vector<std::vector<std::string>> rows{{"tier", "name", "method", "took", "target", "result"}};
+  std::string last_skipped;  // tier and code of the row before, when it was skipped
   for (const json::value& value : attempts->get_array()) {
     if (!value.is_object()) continue;
     const json::object& attempt = value.get_object();
+    const std::string tier = std::to_string(number_of(attempt, "tier"));
     const bool was_skipped = text_of(attempt, "outcome") == "skipped";
-    rows.push_back({std::to_string(number_of(attempt, "tier")), text_of(attempt, "tier_name"),
-                    text_of(attempt, "method"),
+    const std::string skipped = was_skipped ? tier + text_of(attempt, "code") : std::string();
+    if (was_skipped && skipped == last_skipped) {  // one row for the methods of a tier that share their reason
+      rows.back()[2].append(", ").append(text_of(attempt, "method"));
+      rows.back()[5] = skipped_together(attempt);
+      continue;
+    }
+    last_skipped = skipped;
+    rows.push_back({tier, text_of(attempt, "tier_name"), text_of(attempt, "method"),
                     was_skipped ? "-" : format_elapsed(static_cast<double>(number_of(attempt, "elapsed_ms")) / 1000.0),
                     text_of(attempt, "target"), attempt_result(attempt)});
   }

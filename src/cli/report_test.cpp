@@ -33,6 +33,18 @@ TEST(Report, TheTableSaysWhatWasTriedAndWhyItFailed) {
       "  2     traversal  upnp    -                                skipped\n");
 }
 
+TEST(Report, SkippedMethodsOfATierShareARow) {
+  const auto skipped = [](int tier, const char* method) {
+    return json::object{{"tier", tier},         {"tier_name", "t"},      {"method", method},      {"target", ""},
+                        {"outcome", "skipped"}, {"code", "DN-TIER-001"}, {"detail", "not yet: x"}};
+  };
+  const json::object outcome{{"attempts", json::array{skipped(2, "upnp"), skipped(2, "pcp"), skipped(3, "turn-udp")}}};
+  EXPECT_EQ(attempts_table(outcome),
+            "  tier  name  method     took  target  result\n"
+            "  2     t     upnp, pcp  -             skipped: this tier is not available here (DN-TIER-001)\n"
+            "  3     t     turn-udp   -             skipped: not yet: x (DN-TIER-001)\n");
+}
+
 TEST(Report, WithoutAttemptsThereIsNoTable) {
   EXPECT_EQ(attempts_table({}), "");
   EXPECT_EQ(attempts_table({{"attempts", json::array{}}}), "");

@@ -266,7 +266,10 @@ void FetchOperation::handle_fetch_event(Instant now, exchange::FetchEvent& event
       return {};
     });
   } else if (const auto* chunks = std::get_if<exchange::AskChunks>(&event)) {
-    const exchange::ArchiveId archive{spec_.target.store, manifest_->root, manifest_->size};
+    // Before OpenPartial it is a probe: one chunk that has to prove what an unsigned manifest claims.
+    const std::optional<Manifest> chosen = manifest_ ? manifest_ : fetch_.snapshot().manifest;
+    if (!chosen) return;
+    const exchange::ArchiveId archive{spec_.target.store, chosen->root, chosen->size};
     ask(now, chunks->holder, [&](Holder& /*holder*/, exchange::ExchangeClient& client) -> Result<void> {
       DIG_CHECK(client.request_chunks(now, archive, chunks->first, chunks->count));
       return {};

@@ -197,8 +197,8 @@ class BadHome(CommandTest):
         file.write_text("x")
         for command in (["id"], ["ls"], ["serve"]):
             result = run("--home", file, "--json", *command)
-            self.assertEqual(result.code, 1, result)
-            self.assertTrue(result.last()["code"].startswith("DN-"))
+            last = self.assert_error(result, "DN-DISK-007", 2)
+            self.assertIn("not a folder", last["detail"])
 
     @unittest.skipIf(os.geteuid() == 0, "root may read everything")
     def test_an_unreadable_home_is_an_error(self):

@@ -46,7 +46,7 @@ class Fetching(CommandTest):
         self.assertEqual(done["root_hash"], added["root_hash"])
         self.assertEqual((done["fetched_bytes"], done["reused_bytes"]), (added["bytes"], 0))
         self.assertEqual(done["sha256"], sha256(output))
-        self.assertEqual([one["outcome"] for one in done["attempts"] if one["tier"] == 1], ["won"])
+        self.assertEqual([one["method"] for one in done["attempts"] if one["outcome"] == "won"], ["tcp"])
         names = [line["event"] for line in lines]
         self.assertIn("path", names)
         self.assertIn("progress", names)
@@ -75,6 +75,10 @@ class Fetching(CommandTest):
         self.assertEqual(done["bytes"], 6)
         self.assertEqual(done["sha256"], hashlib.sha256(b"hello\n").hexdigest())
         self.assertLess(done["fetched_bytes"], added["bytes"] // 2)
+        here = self.root / "here"
+        here.mkdir()
+        self.ok("--home", self.home("carol"), "get", "--peer", ready["addresses"][0], added["urn"] + "/hello.txt", cwd=here)
+        self.assertEqual((here / "hello.txt").read_text(), "hello\n")
         result = run("--home", self.bob, "--json", "get", "--peer", ready["addresses"][0], added["urn"] + "/absent")
         self.assert_error(result, "DN-STORE-004", 3)
 
@@ -87,7 +91,7 @@ class Fetching(CommandTest):
             with self.subTest(command[0]):
                 result = run("--home", self.bob, "--json", *command)
                 last = self.assert_error(result, "DN-SEC-001", 5)
-                failed = [one for one in last["attempts"] if one["tier"] == 1]
+                failed = [one for one in last["attempts"] if one["outcome"] == "failed"]
                 self.assertEqual([one["code"] for one in failed], ["DN-SEC-001"])
 
     def test_a_peer_without_the_store_exits_with_3(self):
