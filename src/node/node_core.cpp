@@ -306,7 +306,7 @@ NodeStatus NodeCore::snapshot() const {
   NodeStatus status;
   status.connections = links_.size();
   status.established = peers_.size();
-  status.operations = connects_.size() + fetches_.size() + pings_.size();
+  status.operations = connects_.size() + fetches_.size();
   status.store_streams = stores_.streams();
   status.accepts = limiter_.snapshot();
   return status;

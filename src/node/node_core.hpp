@@ -194,7 +194,6 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   std::uint64_t next_id_ = 1;  // of operations, dials, look-ups and disk requests alike
   std::map<OperationId, ConnectOperation> connects_;
   std::map<OperationId, std::unique_ptr<FetchOperation>> fetches_;
-  std::set<OperationId> pings_;
   std::map<DiallingId, Dialling> diallings_;
   std::map<DialId, DialRef> dials_;
   std::map<ResolveId, DialRef> look_ups_;
