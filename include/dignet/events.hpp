@@ -59,6 +59,7 @@ struct PeerConnected {
   std::string peer_id;
   std::string remote_address;
   bool is_inbound = false;
+  std::uint64_t connection = 0;  // for Node::open_stream
 };
 struct PeerIdentified {  // the peer told its addresses and protocols (libp2p identify)
   std::string peer_id;

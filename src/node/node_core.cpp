@@ -160,7 +160,7 @@ void NodeCore::handle_established(Instant now, PeerLink& link) {
   }
   peers_.emplace(link.peer(), link.id());
   put(NodeFact{dignet::PeerConnected{link.peer().to_string(), Multiaddr::tcp(link.remote()).to_string(),
-                                     link.direction() == Direction::inbound}});
+                                     link.direction() == Direction::inbound, link.id().value}});
   if (const auto dial = std::exchange(entry.dial, std::nullopt)) {
     const auto dialling = diallings_.find(dial->dialling);
     if (dialling != diallings_.end()) {
