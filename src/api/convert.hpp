@@ -2,6 +2,8 @@
 // From the values of the layers below to those of the public API.
 #pragma once
 
+#include <chrono>
+
 #include "dignet/node.hpp"
 #include "net/port_manager.hpp"
 #include "store/disk/local_store.hpp"
@@ -14,6 +16,9 @@ namespace dignet {
 [[nodiscard]] StoreInfo to_public(const dig::store::StoreInfo& info);
 [[nodiscard]] VerifyReport to_public(const dig::store::VerifyReport& report);
 [[nodiscard]] NodeIdentity to_public(const dig::Identity& identity);
+
+// Longer ones would not fit the clock.
+inline constexpr std::chrono::milliseconds k_longest_timeout = std::chrono::hours(24 * 365);
 
 // The addresses of one peer, as a user gives them: each is a multiaddr that ends in /p2p/<peer id>.
 struct PeerAddresses {

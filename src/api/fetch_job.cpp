@@ -68,8 +68,12 @@ void FetchJob::fetch(dig::Instant now) {
   callbacks_.began(*operation_);
 }
 
-void FetchJob::handle_fact(dig::Instant now, dig::node::NodeOutput& fact) {
-  if (is_over_) return;
+void FetchJob::handle_fact(dig::node::NodeOutput& fact) {
+  if (is_over_) {
+    const auto* late = std::get_if<dig::node::FetchEnded>(&fact);
+    if (late != nullptr && late->partial) shell_.close_partial(*late->partial);
+    return;
+  }
   if (auto* attempts = std::get_if<dig::node::AttemptsCompleted>(&fact)) {
     for (Attempt& attempt : attempts->attempts) callbacks_.event(AttemptEvent{std::move(attempt)});
   } else if (auto* path = std::get_if<dig::node::PathChosen>(&fact)) {
@@ -84,7 +88,7 @@ void FetchJob::handle_fact(dig::Instant now, dig::node::NodeOutput& fact) {
   } else if (const auto* wanted = std::get_if<dig::node::FetchWantedComplete>(&fact)) {
     try_resource(wanted->partial);
   } else if (auto* ended = std::get_if<dig::node::FetchEnded>(&fact)) {
-    handle_ended(now, *ended);
+    handle_ended(*ended);
   }
 }
 
@@ -122,11 +126,13 @@ void FetchJob::handle_resource(Result<Exported> exported,
   shell_.core().cancel(now, *operation_);
 }
 
-void FetchJob::handle_ended(dig::Instant now, dig::node::FetchEnded& ended) {
+void FetchJob::handle_ended(dig::node::FetchEnded& ended) {
   operation_.reset();
   report_.attempts = std::move(ended.attempts);
+  // Who still needs it has it by now or takes it below; an end of this job while a worker runs must not keep it open.
+  const auto partial = ended.partial ? shell_.partial(*ended.partial) : nullptr;
+  if (ended.partial) shell_.close_partial(*ended.partial);
   if (!ended.result) {
-    if (ended.partial) shell_.close_partial(*ended.partial);
     end(std::unexpected(failure_.value_or(ended.result.error())));
     return;
   }
@@ -138,23 +144,20 @@ void FetchJob::handle_ended(dig::Instant now, dig::node::FetchEnded& ended) {
   report_.path = summary.path;
   if (summary.first_chunk) report_.first_byte_ms = milliseconds(*summary.first_chunk - started_);
   spec_.urn.root = summary.manifest.root;
-  (void)now;
   if (resource_) {
-    shell_.close_partial(summary.partial);
     finish(std::move(*resource_));
   } else {
-    complete(summary.partial);
+    complete(partial);
   }
 }
 
-void FetchJob::complete(dig::node::PartialId id) {
+void FetchJob::complete(std::shared_ptr<dig::store::PartialStore> partial) {
   on_worker(
-      [&store = shell_.store(), partial = shell_.partial(id)]() -> Result<dig::store::StoreInfo> {
+      [&store = shell_.store(), partial = std::move(partial)]() -> Result<dig::store::StoreInfo> {
         if (!partial) return dig::fail(Errc::cancelled);
         return store.complete(*partial);
       },
-      [this, id](Result<dig::store::StoreInfo> completed) {
-        shell_.close_partial(id);
+      [this](Result<dig::store::StoreInfo> completed) {
         if (completed) {
           export_local(*completed);
         } else {
@@ -202,6 +205,7 @@ void FetchJob::cancel(dig::Instant now, Errc why) {
 
 void FetchJob::end(Result<FetchReport> result) {
   if (std::exchange(is_over_, true)) return;
+  if (operation_) shell_.core().cancel(dig::net::monotonic_now(), *operation_);
   callbacks_.done(std::move(result));
 }
 

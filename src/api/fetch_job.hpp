@@ -39,7 +39,7 @@ class FetchJob : public std::enable_shared_from_this<FetchJob> {
   FetchJob(dig::net::NodeShell& shell, Spec spec, Callbacks callbacks);
 
   void start(dig::Instant now);
-  void handle_fact(dig::Instant now, dig::node::NodeOutput& fact);
+  void handle_fact(dig::node::NodeOutput& fact);
   // Ends it soon with this error; does nothing when it is over.
   void cancel(dig::Instant now, Errc why);
 
@@ -48,8 +48,8 @@ class FetchJob : public std::enable_shared_from_this<FetchJob> {
   void fetch(dig::Instant now);
   void try_resource(dig::node::PartialId partial);
   void handle_resource(Result<Exported> exported, const std::optional<dig::store::ResourceReader::Missing>& missing);
-  void handle_ended(dig::Instant now, dig::node::FetchEnded& ended);
-  void complete(dig::node::PartialId partial);
+  void handle_ended(dig::node::FetchEnded& ended);
+  void complete(std::shared_ptr<dig::store::PartialStore> partial);
   void export_local(const dig::store::StoreInfo& info);
   void finish(Result<Exported> exported);
   void end(Result<FetchReport> result);

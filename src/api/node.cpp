@@ -2,6 +2,8 @@
 // The public Node: the application's side of it.
 #include "dignet/node.hpp"
 
+#include <algorithm>
+
 #include "api/node_state.hpp"
 #include "base/base_encoding.hpp"
 #include "crypto/system_rng.hpp"
@@ -86,7 +88,8 @@ OperationId Node::connect(ConnectRequest request, Observer observer, Completion<
     state->complete_operation<ConnectReport>(id, completion, std::unexpected(why));
     return id;
   }
-  dig::node::ConnectSpec spec{peers->front().peer, std::move(peers->front().addresses), state->tiers_, request.timeout};
+  dig::node::ConnectSpec spec{peers->front().peer, std::move(peers->front().addresses), state->tiers_,
+                              std::min(request.timeout, k_longest_timeout)};
   state->shell_->post(
       [state, id, completion, spec = std::move(spec)](dig::Instant now, dig::node::NodeCore& core) mutable {
         state->connects_[core.connect(now, std::move(spec))] = {id, completion, now};
@@ -118,7 +121,7 @@ void Node::open_stream(std::uint64_t connection, std::string protocol, Completio
 }
 
 void Node::handle_protocol(std::string protocol, std::move_only_function<void(Stream)> handler) {
-  state_->protocol_handlers_[protocol] = std::move(handler);
+  state_->protocol_handlers_[protocol] = std::make_shared<std::move_only_function<void(Stream)>>(std::move(handler));
   state_->shell_->post([protocol = std::move(protocol)](dig::Instant /*now*/, dig::node::NodeCore& core) {
     core.accept_app_protocol(protocol);
   });

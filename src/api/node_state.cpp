@@ -2,6 +2,7 @@
 // The public Node: its streams, and the side of it that runs on the loop.
 #include "api/node_state.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "net/clock.hpp"
@@ -98,7 +99,7 @@ void Node::State::handle_fact(dig::Instant now, dig::node::NodeOutput fact) {
     if (found == fetch_of_core_.end()) return false;
     const auto job = found->second;
     if (std::holds_alternative<dig::node::FetchEnded>(fact)) fetch_of_core_.erase(found);
-    job->handle_fact(now, fact);
+    job->handle_fact(fact);
     return true;
   };
   if (auto* event = std::get_if<dig::node::NodeFact>(&fact)) {
@@ -190,14 +191,16 @@ void Node::State::handle_app_stream(dig::node::NodeOutput& fact) {
     outbox_.put([this, connection = accepted->connection.value, stream = accepted->stream.value,
                  protocol = std::move(accepted->protocol), peer = accepted->peer.to_string()] {
       Stream taken(handle_, connection, stream, protocol, peer);
-      const auto handler = protocol_handlers_.find(protocol);
-      if (handler != protocol_handlers_.end()) handler->second(std::move(taken));
+      const auto found = protocol_handlers_.find(protocol);
+      if (found == protocol_handlers_.end()) return;
+      const auto handler = found->second;  // it may replace itself
+      if (*handler) (*handler)(std::move(taken));
     });
   }
 }
 
 void Node::State::start_fetch(dig::Instant now, OperationId id, Completions::Id done, FetchJob::Spec spec) {
-  const auto timeout = spec.request.timeout;
+  const auto timeout = std::min(spec.request.timeout, k_longest_timeout);
   FetchJob::Callbacks callbacks;
   callbacks.event = [this, id](const OperationEvent& event) { observe(id, event); };
   callbacks.began = [this, id](dig::node::OperationId operation) { fetch_of_core_[operation] = fetches_.at(id); };

@@ -81,7 +81,7 @@ struct Node::State final : detail::StreamOperations {
   OperationId next_operation_ = 1;
   std::map<OperationId, Observer> observers_;
   std::move_only_function<void(const NodeEvent&)> on_event_;
-  std::map<std::string, std::move_only_function<void(Stream)>> protocol_handlers_;
+  std::map<std::string, std::shared_ptr<std::move_only_function<void(Stream)>>> protocol_handlers_;
 
   // loop
   std::map<dig::node::OperationId, ConnectJob> connects_;

@@ -37,7 +37,7 @@ Stream::~Stream() {
 void Stream::read(std::size_t max_bytes, Completion<ReadData> done) {
   if (node_ != nullptr && node_->node() != nullptr) {
     node_->node()->read_stream(connection_, stream_, max_bytes, std::move(done));
-  } else {
+  } else if (done) {
     done(dig::fail(Errc::cancelled));
   }
 }
@@ -45,7 +45,7 @@ void Stream::read(std::size_t max_bytes, Completion<ReadData> done) {
 void Stream::write(std::vector<std::byte> bytes, Completion<void> done) {
   if (node_ != nullptr && node_->node() != nullptr) {
     node_->node()->write_stream(connection_, stream_, std::move(bytes), std::move(done));
-  } else {
+  } else if (done) {
     done(dig::fail(Errc::cancelled));
   }
 }

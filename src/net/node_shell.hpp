@@ -42,7 +42,8 @@ class NodeShell final : private TransportOwner {
   ~NodeShell() override;
 
   void start(FactSink sink);
-  // Ends the loop and the workers and joins them. No fact comes afterwards.
+  // Ends the loop and the workers and joins them. No fact comes afterwards, and what is posted is never run; timers
+  // made here may still be destroyed, until the shell is.
   void stop();
 
   // Runs a command on the loop, then carries out what the core asks for.

@@ -13,7 +13,9 @@ void AppStream::read(std::size_t max_bytes) {
     return;
   }
   is_reading_ = true;
-  if (has_end_) {
+  if (has_stopped_) {
+    answer_read(fail(Errc::stream_closed), false);
+  } else if (has_end_) {
     answer_read({}, true);
   } else {
     incoming_.resize(std::min(max_bytes, max_read));
@@ -29,6 +31,12 @@ void AppStream::write(Bytes bytes) {
   outgoing_ = std::move(bytes);
   outgoing_sent_ = 0;
   if (outgoing_.empty()) answer_write({});
+}
+
+void AppStream::stop_reading() {
+  has_stopped_ = true;
+  incoming_.clear();
+  if (is_reading_) answer_read(fail(Errc::stream_closed), false);
 }
 
 void AppStream::handle_opened(StreamId stream) {

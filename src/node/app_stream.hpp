@@ -42,6 +42,8 @@ class AppStream final : public StreamHandler {
   void read(std::size_t max_bytes);
   void write(Bytes bytes);
   void finish() noexcept { wants_finish_ = true; }
+  // The owner calls PeerLink::stop_sending afterwards.
+  void stop_reading();
 
   void handle_opened(StreamId stream) override;
   void handle_negotiated(Instant now) override;
@@ -51,7 +53,7 @@ class AppStream final : public StreamHandler {
   [[nodiscard]] BytesView output(Instant now) override;
   void handle_written(Instant now, std::size_t size) override;
   [[nodiscard]] bool has_finished_writing() const override { return wants_finish_ && outgoing_.empty(); }
-  [[nodiscard]] bool may_end() const override { return has_told_end_ && !is_writing_; }
+  [[nodiscard]] bool may_end() const override { return (has_told_end_ || has_stopped_) && !is_writing_; }
   void handle_closed(Instant now, const Error& why) override;
 
  private:
@@ -69,6 +71,7 @@ class AppStream final : public StreamHandler {
   Bytes incoming_;
   bool has_end_ = false;
   bool has_told_end_ = false;
+  bool has_stopped_ = false;
   bool is_writing_ = false;
   Bytes outgoing_;
   std::size_t outgoing_sent_ = 0;

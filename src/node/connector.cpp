@@ -123,7 +123,8 @@ void Connector::drain_race(Instant now) {
       finish(now, won->index);
       return;
     } else if (const auto* failed = std::get_if<dial::Failed>(&*event)) {
-      finish(now, std::unexpected(worst_.value_or(failed->error)));
+      const bool is_cancelled = failed->error.code() == Errc::cancelled;
+      finish(now, std::unexpected(is_cancelled ? failed->error : worst_.value_or(failed->error)));
       return;
     }
   }

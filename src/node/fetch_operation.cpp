@@ -21,8 +21,7 @@ class FetchOperation::Client final : public StreamHandler {
   void handle_opened(StreamId stream) override { operation_->holders_.at(holder_).stream = stream; }
   void handle_negotiated(Instant now) override {
     if (operation_ == nullptr) return;
-    operation_->fetch_.holder_added(now, holder_);
-    wake();
+    operation_->handle_ready(now, holder_);
   }
   [[nodiscard]] MutableBytes receive_space() override {
     return machine_.wants_bytes() ? machine_.receive_space() : MutableBytes();
@@ -92,20 +91,23 @@ void FetchOperation::start(Instant now) {
   }
   spec_.holders.clear();
   tell_attempts();
+  host_.mark_active(id_);
   if (usable.empty()) {
     fetch_.cancel(now);
     end(now, fail(Errc::all_tiers_failed, "no tier that --tiers allows can be used"));
     return;
   }
+  // All at once: one that fails right here must not be taken for the last.
+  for (auto& [id, holder] : holders_) holder.is_dialling = true;
   for (const auto& [id, holder] : holders_) dial(now, id);
   tell_no_more_holders(now);
-  host_.mark_active(id_);
 }
 
 void FetchOperation::dial(Instant now, exchange::HolderId id) {
   Holder& holder = holders_.at(id);
   holder.redial_at.reset();
   if (PeerLink* link = host_.find_link(holder.spec.peer)) {
+    holder.is_dialling = false;
     open_stream(now, id, *link);
     return;
   }
@@ -137,6 +139,7 @@ void FetchOperation::open_stream(Instant now, exchange::HolderId id, PeerLink& l
   holder.connection = link.id();
   holder.path = Multiaddr::tcp(link.remote()).to_string();
   holder.client = raw;
+  holder.is_ready = false;
   const auto stream = link.open(now, std::string(k_store_protocol), std::move(client));
   if (!stream) {
     holder.client = nullptr;
@@ -152,26 +155,38 @@ void FetchOperation::open_stream(Instant now, exchange::HolderId id, PeerLink& l
                                               .peer_id = holder.spec.peer.to_string()}});
 }
 
+// The holder speaks the protocol: the coordinator may use it.
+void FetchOperation::handle_ready(Instant now, exchange::HolderId id) {
+  holders_.at(id).is_ready = true;
+  fetch_.holder_added(now, id);
+  tell_no_more_holders(now);
+  host_.mark_active(id_);
+}
+
 // The holder's stream or its dialling came to nothing. What broke by chance is tried again; what the holder said or
 // proved is not.
 void FetchOperation::lose(Instant now, exchange::HolderId id, const Error& why) {
   Holder& holder = holders_.at(id);
   const bool was_connected = std::exchange(holder.client, nullptr) != nullptr;
   if (is_over_ || holder.is_dropped) return;
-  fetch_.holder_removed(now, id, why);
   const bool is_by_chance = why.info().kind != ErrorKind::integrity && why.code() != Errc::protocol_not_supported &&
                             why.code() != Errc::dialled_self;
-  if (was_connected && is_by_chance && holder.redials < limits_.max_redials) {
+  const bool was_reached = was_connected || holder.redials > 0;
+  if (was_reached && is_by_chance && holder.redials < limits_.max_redials) {
     holder.redial_at = now + limits_.redial_delay * (1U << holder.redials);
     ++holder.redials;
+    fetch_.expect_holders();  // before it hears that this one is gone, which may be the last it has
   }
+  fetch_.holder_removed(now, id, why);
   tell_no_more_holders(now);
   host_.mark_active(id_);
 }
 
 void FetchOperation::tell_no_more_holders(Instant now) {
-  const bool may_come = std::ranges::any_of(
-      holders_, [](const auto& entry) { return entry.second.is_dialling || entry.second.redial_at.has_value(); });
+  const bool may_come = std::ranges::any_of(holders_, [](const auto& entry) {
+    const Holder& holder = entry.second;
+    return holder.is_dialling || holder.redial_at || (holder.client != nullptr && !holder.is_ready);
+  });
   if (may_come) {
     fetch_.expect_holders();
   } else {

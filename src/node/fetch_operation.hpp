@@ -81,6 +81,7 @@ class FetchOperation {
     StreamId stream;
     Client* client = nullptr;  // owned by the stream; null while there is none
     bool is_dialling = false;
+    bool is_ready = false;    // its stream has agreed on the protocol
     bool is_dropped = false;  // by the coordinator: never used again
     std::uint32_t redials = 0;
     std::optional<Instant> redial_at;
@@ -92,6 +93,7 @@ class FetchOperation {
 
   void dial(Instant now, exchange::HolderId id);
   void open_stream(Instant now, exchange::HolderId id, PeerLink& link);
+  void handle_ready(Instant now, exchange::HolderId id);
   void lose(Instant now, exchange::HolderId id, const Error& why);
   void tell_no_more_holders(Instant now);
   [[nodiscard]] bool drain_client(Instant now, exchange::HolderId id);

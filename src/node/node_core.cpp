@@ -22,9 +22,10 @@ NodeCore::NodeCore(const Identity& identity, Rng& rng, Config config)
                  std::string(ping::k_protocol), std::string(k_store_protocol)} {}
 
 // Operations refer to handlers on links, and handlers to the services: in this order nobody outlives what it refers to.
+// Handlers that go look for their link, so the table is empty before they do.
 NodeCore::~NodeCore() {
   fetches_.clear();
-  links_.clear();
+  std::exchange(links_, {}).clear();
   leaving_.clear();
 }
 

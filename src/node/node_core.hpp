@@ -94,6 +94,7 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   OperationId connect(Instant now, ConnectSpec spec);
   OperationId ping(Instant now, ConnectionId connection);
   void disconnect(Instant now, ConnectionId connection);
+  // Cancels every operation and closes every connection.
   void close_all(Instant now);
   OperationId fetch(Instant now, FetchSpec spec);
   [[nodiscard]] Result<void> want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count);

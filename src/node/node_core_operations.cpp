@@ -155,11 +155,19 @@ OperationId NodeCore::ping(Instant now, ConnectionId connection) {
 }
 
 void NodeCore::close_all(Instant now) {
+  // The operations first: they were cancelled, and did not fail because their connections went.
+  for (const auto& [id, fetch] : fetches_) fetch->cancel(now);
+  while (!connects_.empty()) {
+    const OperationId id = connects_.begin()->first;
+    cancel_dials(now, id);
+    end_connect(now, id, fail(Errc::cancelled));
+  }
+  settle(now);
   std::vector<ConnectionId> all;
   for (const auto& [id, entry] : links_) all.push_back(id);
   for (const ConnectionId id : all) {
     if (const auto found = links_.find(id); found != links_.end()) {
-      found->second.link->close(now, Error(Errc::connection_closed, "this node stops"));
+      found->second.link->close(now, Error(Errc::cancelled, "this node stops"));
     }
   }
   settle(now);
@@ -222,6 +230,8 @@ void NodeCore::handle_disk(Instant now, DiskRequestId id, Result<DiskAnswer> ans
       fetch->second->handle_disk(now, id, std::move(answer));
     } else if (auto* written = answer ? std::get_if<ChunkWritten>(&*answer) : nullptr) {
       pool_.give(std::move(written->buffer));
+    } else if (const auto* opened = answer ? std::get_if<PartialOpened>(&*answer) : nullptr) {
+      put(ClosePartial{opened->partial});
     }
   }
   settle(now);
@@ -304,7 +314,8 @@ void NodeCore::reset_app_stream(Instant now, ConnectionId connection, StreamId s
 }
 
 void NodeCore::stop_app_stream(Instant now, ConnectionId connection, StreamId stream, std::uint64_t code) {
-  if (find_app_stream(connection, stream) != nullptr) {
+  if (AppStream* app = find_app_stream(connection, stream)) {
+    app->stop_reading();
     if (PeerLink* link = find_link(connection)) link->stop_sending(now, stream, code);
   }
   settle(now);
