@@ -17,10 +17,9 @@ TEST_P(FetchOverDelay, CompletesAndLeavesNothingBehind) {
   Host& holder = scenario.add_holder("holder");
   const Duration delay = std::chrono::milliseconds(GetParam());
   scenario.link(holder, {.delay = delay, .jitter = delay / 4});
-  const node::FetchEnded* ended = scenario.fetch();
-  scenario.expect_complete(ended);
-  EXPECT_EQ(ended->result->fetched_bytes, k_store_size);
-  EXPECT_EQ(ended->result->reused_bytes, 0u);
+  const node::FetchSummary ended = scenario.expect_complete(scenario.fetch());
+  EXPECT_EQ(ended.fetched_bytes, k_store_size);
+  EXPECT_EQ(ended.reused_bytes, 0u);
   // TCP, multistream, Noise, stream and question take some round trips; the rest is waiting for windows.
   EXPECT_LT(scenario.world.now().since_origin, 1s + 30 * delay);
   EXPECT_EQ(scenario.fetcher.disk().snapshot().writes_refused, 0u);
@@ -35,7 +34,7 @@ TEST(Fetch, TwoRunsOfOneSeedAreTheSameAndOthersAreNot) {
     scenario.make_store(600'000);
     scenario.link(scenario.add_holder("near"), {.delay = 2ms, .jitter = 1ms});
     scenario.link(scenario.add_holder("far"), {.delay = 30ms, .jitter = 10ms});
-    scenario.expect_complete(scenario.fetch());
+    std::ignore = scenario.expect_complete(scenario.fetch());
     scenario.expect_nothing_left();
     EXPECT_GT(scenario.world.trace().records(), 100u);
     return scenario.world.trace().hash();
