@@ -122,8 +122,8 @@ void Node::open_stream(std::uint64_t connection, std::string protocol, Completio
 
 void Node::handle_protocol(std::string protocol, std::move_only_function<void(Stream)> handler) {
   state_->protocol_handlers_[protocol] = std::make_shared<std::move_only_function<void(Stream)>>(std::move(handler));
-  state_->shell_->post([protocol = std::move(protocol)](dig::Instant /*now*/, dig::node::NodeCore& core) {
-    core.accept_app_protocol(protocol);
+  state_->shell_->post([protocol = std::move(protocol)](dig::Instant now, dig::node::NodeCore& core) {
+    core.accept_app_protocol(now, protocol);
   });
 }
 

@@ -119,7 +119,10 @@ bool NodeCore::wants_bytes(ConnectionId id) const {
 }
 
 void NodeCore::set_addresses(Instant now, std::vector<Multiaddr> addresses) {
-  if (!identify_.set_addresses(std::move(addresses))) return;
+  if (identify_.set_addresses(std::move(addresses))) push_identify(now);
+}
+
+void NodeCore::push_identify(Instant now) {
   for (auto& [id, entry] : links_) {
     if (entry.link->is_established() && !entry.link->is_closed()) identify_.push(now, *entry.link, protocols_);
   }

@@ -101,7 +101,7 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   void finish_fetch(Instant now, OperationId fetch);
   void cancel(Instant now, OperationId operation);
   OperationId open_app_stream(Instant now, ConnectionId connection, const std::string& protocol);
-  void accept_app_protocol(const std::string& protocol);
+  void accept_app_protocol(Instant now, const std::string& protocol);
   void read_app_stream(Instant now, ConnectionId connection, StreamId stream, std::size_t max_bytes);
   void write_app_stream(Instant now, ConnectionId connection, StreamId stream, Bytes bytes);
   void finish_app_stream(Instant now, ConnectionId connection, StreamId stream);
@@ -165,6 +165,7 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
 
   void add_link(Instant now, ConnectionId id, Direction direction, const Endpoint& local, const Endpoint& remote,
                 std::optional<DialRef> dial, std::optional<PeerId> expected);
+  void push_identify(Instant now);
   void end_handshake(Link& entry);
   void start_dialling(Instant now, Dialling dialling);
   void drain_dialling(Instant now, DiallingId id);

@@ -254,8 +254,10 @@ OperationId NodeCore::open_app_stream(Instant now, ConnectionId connection, cons
   return id;
 }
 
-void NodeCore::accept_app_protocol(const std::string& protocol) {
-  if (app_protocols_.insert(protocol).second) protocols_.push_back(protocol);
+void NodeCore::accept_app_protocol(Instant now, const std::string& protocol) {
+  if (!app_protocols_.insert(protocol).second) return;
+  protocols_.push_back(protocol);
+  push_identify(now);
 }
 
 AppStream* NodeCore::find_app_stream(ConnectionId connection, StreamId stream) {

@@ -14,8 +14,13 @@ const scratch = mkdtempSync(join(tmpdir(), 'dignet-interop-'))
 const ours_command = join(process.env.DIGNET_BIN_DIR, 'interop_peer')
 let homes = 0
 
-const start_ours = () => ChildPeer.start('ours', ours_command, [join(scratch, `home-${homes++}`)])
-const start_js = key => ChildPeer.start(`js ${key}`, process.execPath, [join(import.meta.dirname, 'peer.mjs'), key])
+async function start (name, command, args) {
+  const peer = await ChildPeer.start(name, command, args)
+  peer.command(`handle ${echo_protocol}`)
+  return peer
+}
+const start_ours = () => start('ours', ours_command, [join(scratch, `home-${homes++}`)])
+const start_js = key => start(`js ${key}`, process.execPath, [join(import.meta.dirname, 'peer.mjs'), key])
 
 // Another valid PeerId of the same kind: an address that names it must be refused.
 const stranger = '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5'
@@ -30,12 +35,21 @@ async function connect (dialler, listener) {
     [[listener.peer_id, false], [dialler.peer_id, true]])
 }
 
-function check_identified (event, other) {
+// A peer may tell itself more than once: js-libp2p pushes what has changed a second after the change.
+async function identified_with (peer, protocol) {
+  for (;;) {
+    const event = await peer.next('identified')
+    if (event.protocols.includes(protocol)) return event
+  }
+}
+
+async function check_identified (peer, other) {
+  const event = await identified_with(peer, echo_protocol)
   assert.equal(event.peer_id, other.peer_id)
   // Addresses of identify go without the PeerId that the connection has proven.
   const plain = address => address.replace(/\/p2p\/.*$/, '')
   assert.deepEqual(event.addresses.map(plain), [plain(other.address)])
-  for (const protocol of ['/ipfs/id/1.0.0', '/ipfs/id/push/1.0.0', '/ipfs/ping/1.0.0', echo_protocol]) {
+  for (const protocol of ['/ipfs/id/1.0.0', '/ipfs/id/push/1.0.0', '/ipfs/ping/1.0.0']) {
     assert.ok(event.protocols.includes(protocol), `${other.name} tells ${protocol}: ${event.protocols}`)
   }
   assert.match(event.agent, other.name === 'ours' ? /^dignet\// : /^js-libp2p\//)
@@ -50,7 +64,7 @@ async function ping (peer) {
 }
 
 async function echo (peer, streams, bytes, t) {
-  peer.command(`echo ${streams} ${bytes}`)
+  peer.command(`echo ${streams} ${bytes} ${echo_protocol}`)
   const echoed = await peer.next('echoed', 120_000)
   t.diagnostic(`${peer.name}: ${streams} x ${bytes} bytes each way in ${echoed.seconds.toFixed(2)} s`)
   assert.equal(echoed.ok, true, JSON.stringify(echoed))
@@ -75,8 +89,21 @@ for (const [role, start_dialler, start_listener] of roles) {
     })
     test('they connect', () => connect(dialler, listener))
     test('each is told the addresses and protocols of the other', async () => {
-      check_identified(await dialler.next('identified'), listener)
-      check_identified(await listener.next('identified'), dialler)
+      await check_identified(dialler, listener)
+      await check_identified(listener, dialler)
+    })
+    test('a protocol that nobody handles is refused, and then known by an identify push', async t => {
+      for (const [asker, other] of [[dialler, listener], [listener, dialler]]) {
+        const protocol = `/dignet/late-${other.name.split(' ')[0]}/1.0.0`
+        asker.command(`echo 1 1000 ${protocol}`)
+        const refused = await asker.next('echoed')
+        assert.deepEqual([refused.ok, refused.broken], [false, 1])
+        assert.match(refused.error, /protocol/i)
+        other.command(`handle ${protocol}`)
+        assert.equal((await identified_with(asker, protocol)).peer_id, other.peer_id)
+        asker.command(`echo 1 1000 ${protocol}`)
+        assert.equal((await asker.next('echoed')).ok, true)
+      }
     })
     test('both ping', async () => { await ping(dialler); await ping(listener) })
     test('64 MiB each way on a stream of the dialler', t => echo(dialler, 1, 64 * mib, t))
@@ -112,8 +139,8 @@ for (const key of ['secp256k1', 'ecdsa', 'rsa']) {
         const [ours, js] = await Promise.all([start_ours(), start_js(key)])
         try {
           await (dials === 'ours' ? connect(ours, js) : connect(js, ours))
-          check_identified(await ours.next('identified'), js)
-          check_identified(await js.next('identified'), ours)
+          await check_identified(ours, js)
+          await check_identified(js, ours)
           await echo(ours, 2, mib, t)
           await echo(js, 2, mib, t)
         } finally {

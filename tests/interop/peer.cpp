@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our end of the interop tests: takes commands from stdin, one a line, and prints what happens as JSON lines. peer.mjs
 // is the foreign end and speaks the same language.
-//   interop_peer HOME     dial ADDRESS | ping | echo STREAMS BYTES | close | quit
+//   interop_peer HOME     handle PROTOCOL | dial ADDRESS | ping | echo STREAMS BYTES PROTOCOL | close | quit
+// `handle` answers streams of a protocol with what comes on them; `echo` opens streams of it and checks the answers.
 #include <poll.h>
 #include <unistd.h>
 
@@ -18,7 +19,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Bytes = std::vector<std::byte>;
 
-constexpr const char* k_echo = "/dignet/echo/1.0.0";
 constexpr std::size_t k_piece = std::size_t{256} * 1024;
 
 // --- JSON lines
@@ -83,6 +83,7 @@ std::byte content_at(std::uint64_t seed, std::uint64_t position) {
 struct EchoRun {
   std::size_t streams = 0;
   std::uint64_t bytes = 0;  // of each stream
+  std::string protocol;
   std::size_t ended = 0;
   std::size_t broken = 0;
   std::string first_error;
@@ -139,7 +140,6 @@ class Peer {
  public:
   explicit Peer(dignet::Node& node) : node_(node) {
     node_.on_event([this](const dignet::NodeEvent& event) { handle_event(event); });
-    node_.handle_protocol(k_echo, [](dignet::Stream stream) { std::make_shared<Echo>(std::move(stream))->read(); });
     tell("ready", "\"peer_id\":" + quote(node_.identity().peer_id) + ",\"addresses\":" + quote(node_.addresses()));
   }
 
@@ -152,13 +152,17 @@ class Peer {
       std::string address;
       words >> address;
       dial(address);
+    } else if (command == "handle") {
+      std::string protocol;
+      words >> protocol;
+      handle(protocol);
     } else if (command == "ping") {
       ping();
     } else if (command == "close") {
       node_.disconnect(connection_);
     } else if (command == "echo") {
       auto run = std::make_shared<EchoRun>();
-      words >> run->streams >> run->bytes;
+      words >> run->streams >> run->bytes >> run->protocol;
       for (std::size_t index = 0; index < run->streams; ++index) open_echo(run, index);
     }
     return command != "quit";
@@ -193,6 +197,10 @@ class Peer {
     });
   }
 
+  void handle(const std::string& protocol) {
+    node_.handle_protocol(protocol, [](dignet::Stream stream) { std::make_shared<Echo>(std::move(stream))->read(); });
+  }
+
   void ping() {
     node_.ping(connection_, [](dignet::Result<dignet::PingReport> report) {
       if (!report) return tell_failure("pinged", report.error());
@@ -201,7 +209,7 @@ class Peer {
   }
 
   void open_echo(const std::shared_ptr<EchoRun>& run, std::uint64_t seed) {
-    node_.open_stream(connection_, k_echo, [run, seed](dignet::Result<dignet::Stream> stream) {
+    node_.open_stream(connection_, run->protocol, [run, seed](dignet::Result<dignet::Stream> stream) {
       if (!stream) return run->end_one("open: " + stream.error().message());
       auto asker = std::make_shared<Asker>(std::move(*stream), run, seed);
       asker->write();

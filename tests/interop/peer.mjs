@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The foreign end of the interop tests: js-libp2p under the commands of peer.cpp, and those of bench/js_pair.mjs.
-//   node peer.mjs KEY      dial ADDRESS | ping | echo STREAMS BYTES | send BYTES | cpu | close | quit
+//   node peer.mjs KEY      commands of peer.cpp | send BYTES | cpu
 import { createHash, randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { multiaddr } from '@multiformats/multiaddr'
 import { make_js_node, send } from './js_node.mjs'
 
-const echo_protocol = '/dignet/echo/1.0.0'
 const sink_protocol = '/dignet/sink/1.0.0'
 const piece_size = 256 * 1024
 const many_streams = { maxInboundStreams: 1000, maxOutboundStreams: 1000 }
@@ -38,8 +37,8 @@ async function echo (stream) {
 }
 
 // Sends `bytes` random bytes on a stream and compares what comes back by its SHA-256.
-async function ask_echo (bytes) {
-  const stream = await connection.newStream(echo_protocol, many_streams)
+async function ask_echo (bytes, protocol) {
+  const stream = await connection.newStream(protocol, many_streams)
   const sent = createHash('sha256')
   const received = createHash('sha256')
   let length = 0
@@ -62,9 +61,9 @@ async function ask_echo (bytes) {
   if (sent.digest('hex') !== received.digest('hex')) throw new Error('other bytes came back')
 }
 
-async function run_echo (streams, bytes) {
+async function run_echo (streams, bytes, protocol) {
   const started = performance.now()
-  const results = await Promise.allSettled(Array.from({ length: streams }, () => ask_echo(bytes)))
+  const results = await Promise.allSettled(Array.from({ length: streams }, () => ask_echo(bytes, protocol)))
   const broken = results.filter(result => result.status === 'rejected')
   const seconds = (performance.now() - started) / 1000
   tell('echoed', {
@@ -105,7 +104,8 @@ async function dial (address) {
 const commands = {
   dial: address => report('dialled', () => dial(address)),
   ping: () => report('pinged', async () => ({ rtt_ms: await node.services.ping.ping(connection.remotePeer) })),
-  echo: (streams, bytes) => run_echo(Number(streams), Number(bytes)),
+  handle: protocol => node.handle(protocol, echo, many_streams),
+  echo: (streams, bytes, protocol) => run_echo(Number(streams), Number(bytes), protocol),
   send: bytes => report('sent', () => send_raw(Number(bytes))),
   cpu: tell_cpu,
   close: () => connection.close(),
@@ -130,7 +130,6 @@ node.addEventListener('peer:identify', ({ detail }) => {
     observed: String(detail.observedAddr)
   })
 })
-await node.handle(echo_protocol, echo, many_streams)
 await node.handle(sink_protocol, sink)
 tell('ready', {
   peer_id, addresses: node.getMultiaddrs().map(address => String(address).replace(/[^/]+$/, peer_id))
