@@ -124,9 +124,7 @@ void FetchOperation::handle_connected(Instant now, exchange::HolderId id, const 
   if (link != nullptr) {
     open_stream(now, id, *link);
   } else {
-    const Error why = result ? Error(Errc::connection_closed) : result.error();
-    if (!unreachable_ || why.info().kind == ErrorKind::integrity) unreachable_ = why;
-    lose(now, id, why);
+    lose(now, id, result ? Error(Errc::connection_closed) : result.error());
   }
   host_.mark_active(id_);
 }
@@ -135,7 +133,6 @@ void FetchOperation::open_stream(Instant now, exchange::HolderId id, PeerLink& l
   Holder& holder = holders_.at(id);
   auto client = std::make_unique<Client>(now, *this, id);
   Client* const raw = client.get();
-  has_reached_any_ = true;
   holder.connection = link.id();
   holder.path = Multiaddr::tcp(link.remote()).to_string();
   holder.client = raw;
@@ -158,6 +155,7 @@ void FetchOperation::open_stream(Instant now, exchange::HolderId id, PeerLink& l
 // The holder speaks the protocol: the coordinator may use it.
 void FetchOperation::handle_ready(Instant now, exchange::HolderId id) {
   holders_.at(id).is_ready = true;
+  has_reached_any_ = true;
   fetch_.holder_added(now, id);
   tell_no_more_holders(now);
   host_.mark_active(id_);
@@ -169,6 +167,7 @@ void FetchOperation::lose(Instant now, exchange::HolderId id, const Error& why) 
   Holder& holder = holders_.at(id);
   const bool was_connected = std::exchange(holder.client, nullptr) != nullptr;
   if (is_over_ || holder.is_dropped) return;
+  if (!holder.is_ready && (!unreachable_ || why.info().kind == ErrorKind::integrity)) unreachable_ = why;
   const bool is_by_chance = why.info().kind != ErrorKind::integrity && why.code() != Errc::protocol_not_supported &&
                             why.code() != Errc::dialled_self;
   const bool was_reached = was_connected || holder.redials > 0;
@@ -377,8 +376,8 @@ void FetchOperation::cancel(Instant now) {
 
 void FetchOperation::end(Instant now, Result<void> result) {
   is_over_ = true;
-  // The coordinator knows only holders that were reached: that none was is another failure than that none has the
-  // store.
+  // The coordinator knows only holders that were reached and speak the protocol: that none was is another failure than
+  // that none has the store.
   const bool is_unreachable = !result && result.error().code() == Errc::no_holder && !has_reached_any_;
   if (is_unreachable && unreachable_) result = std::unexpected(*unreachable_);
   host_.cancel_dials(now, id_);

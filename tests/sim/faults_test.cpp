@@ -166,6 +166,22 @@ TEST(Faults, ACancelledFetchLetsGoOfEverything) {
   scenario.expect_nothing_left();
 }
 
+TEST(Faults, ASilentHolderOnAStandingConnectionIsNotTakenForOneThatLacksTheStore) {
+  Scenario scenario(15);
+  scenario.make_store(1000);
+  Host& holder = scenario.add_holder("holder");
+  std::ignore = scenario.fetcher.connect(holder.peer_id(), {holder.address()});
+  scenario.world.run_for(1s);
+  scenario.world.network().silence(scenario.fetcher.endpoint().address, holder.endpoint().address);
+  const node::FetchEnded* ended = scenario.fetch();
+  ASSERT_NE(ended, nullptr);
+  ASSERT_FALSE(ended->result);
+  EXPECT_NE(ended->result.error().info().kind, ErrorKind::not_found) << ended->result.error().message();
+  EXPECT_NE(ended->result.error().code(), Errc::internal);
+  scenario.world.network().heal(scenario.fetcher.endpoint().address, holder.endpoint().address);
+  scenario.expect_nothing_left();
+}
+
 TEST(Faults, AStoreThatNobodyHasIsNotFound) {
   Scenario scenario(11);
   scenario.make_store(1000);
