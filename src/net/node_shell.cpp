@@ -216,8 +216,6 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
     transports_->flush(transport_of(flush->connection));
   } else if (auto* disk = std::get_if<node::DiskRequest>(&output)) {
     ask_disk(std::move(*disk));
-  } else if (const auto* unused = std::get_if<node::ClosePartial>(&output)) {
-    close_partial(unused->partial);
   } else if (const auto* dial = std::get_if<node::DialTcp>(&output)) {
     // The race between addresses is the core's, which also waits for the handshake; here is one address at a time.
     transports_->dial(DialId{dial->dial.value}, {dial->remote}, {.from_listener = true, .limits = {}});

@@ -230,8 +230,6 @@ void NodeCore::handle_disk(Instant now, DiskRequestId id, Result<DiskAnswer> ans
       fetch->second->handle_disk(now, id, std::move(answer));
     } else if (auto* written = answer ? std::get_if<ChunkWritten>(&*answer) : nullptr) {
       pool_.give(std::move(written->buffer));
-    } else if (const auto* opened = answer ? std::get_if<PartialOpened>(&*answer) : nullptr) {
-      put(ClosePartial{opened->partial});
     }
   }
   settle(now);

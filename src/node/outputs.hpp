@@ -61,9 +61,6 @@ struct WriteChunk {  // verify against the root, then write
   Bytes data;
   std::vector<Hash256> proof;
 };
-struct ClosePartial {  // it was opened for a fetch that is over by now; no answer
-  PartialId partial;
-};
 struct DiskRequest {
   DiskRequestId id;
   std::variant<FindStore, ReadChunk, OpenPartial, WriteChunk> request;
@@ -166,9 +163,9 @@ struct AppWritten {
 };
 
 using NodeOutput =
-    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, ClosePartial, NodeFact,
-                 AttemptsCompleted, PathChosen, ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete,
-                 FetchEnded, AppStreamOpened, AppStreamAccepted, AppRead, AppWritten>;
+    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, NodeFact, AttemptsCompleted,
+                 PathChosen, ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete, FetchEnded, AppStreamOpened,
+                 AppStreamAccepted, AppRead, AppWritten>;
 
 // Where the parts of the core put what is to be done and told.
 class OutputSink {

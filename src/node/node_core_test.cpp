@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two cores with a wire between them and a disk that answers when the test says so.
+#include "node/node_core.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "store/merkle.hpp"
+
+namespace dig::node {
+namespace {
+
+struct End {
+  End(Identity with, std::uint64_t seed) : identity(std::move(with)), rng(seed) {}
+
+  template <class Output>
+  std::vector<Output*> all() {
+    std::vector<Output*> found;
+    for (NodeOutput& fact : facts) {
+      if (auto* output = std::get_if<Output>(&fact)) found.push_back(output);
+    }
+    return found;
+  }
+
+  Identity identity;
+  SeededRng rng;
+  std::optional<NodeCore> core{std::in_place, identity, rng, NodeCore::Config{"test", {}}};
+  std::vector<NodeOutput> facts;  // all that the wire does not carry out
+};
+
+struct NodeCoreTest : ::testing::Test {
+  // Carries out what the cores ask for, until nothing moves.
+  void settle() {
+    while (drain(getter) | drain(holder) | (is_connected && carry())) {
+    }
+  }
+  bool drain(End& end) {
+    bool has_moved = false;
+    while (auto output = end.core->poll_output()) {
+      has_moved = true;
+      if (const auto* dial = std::get_if<DialTcp>(&*output)) {
+        ++dials;
+        if (refuses) {
+          end.core->handle_dial_failed(now, dial->dial, Error(Errc::connection_refused));
+        } else {
+          connection = ConnectionId{connection.value + 1};
+          is_connected = true;
+          end.core->handle_dialled(now, dial->dial, connection, Endpoint(), dial->remote);
+          holder.core->handle_accepted(now, connection, Endpoint(), Endpoint());
+        }
+      } else {
+        end.facts.push_back(std::move(*output));
+      }
+    }
+    return has_moved;
+  }
+  bool carry() {
+    std::array<std::byte, 65536> out;
+    const std::size_t forth = getter.core->poll_bytes(now, connection, out);
+    holder.core->handle_bytes(now, connection, std::span(out).first(forth));
+    const std::size_t back = holder.core->poll_bytes(now, connection, out);
+    getter.core->handle_bytes(now, connection, std::span(out).first(back));
+    getter.core->settle(now);
+    holder.core->settle(now);
+    return forth + back > 0;
+  }
+  void cut() {
+    is_connected = false;
+    getter.core->handle_transport_error(now, connection, Error(Errc::connection_reset));
+    holder.core->handle_transport_error(now, connection, Error(Errc::connection_reset));
+    settle();
+  }
+  // Lets the time come for which the getter waits.
+  void wait() {
+    const auto deadline = getter.core->next_timeout();
+    ASSERT_TRUE(deadline);
+    now = std::max(now, *deadline);
+    getter.core->handle_timeout(now);
+    settle();
+  }
+  ConnectionId connect() {
+    getter.core->connect(now, {.peer = holder.identity.peer_id(), .addresses = {address}});
+    settle();
+    const auto ended = getter.all<ConnectEnded>();
+    EXPECT_EQ(ended.size(), 1U);
+    return ended.empty() || !ended.front()->result ? ConnectionId{} : ended.front()->result->connection;
+  }
+  OperationId fetch() {
+    const OperationId id = getter.core->fetch(
+        now, {.target = {.store = store, .root = root, .accept_unpinned = false, .only_wanted = false},
+              .holders = {{holder.identity.peer_id(), {address}}}});
+    settle();
+    return id;
+  }
+  // The holder has the store, and says so without an owner's signature.
+  void answer_holder() {
+    while (!holder.all<DiskRequest>().empty()) {
+      const auto facts = std::exchange(holder.facts, {});
+      for (const NodeOutput& fact : facts) {
+        if (const auto* request = std::get_if<DiskRequest>(&fact)) {
+          holder.core->handle_disk(now, request->id, answer_to(*request));
+        }
+      }
+      settle();
+    }
+  }
+  DiskAnswer answer_to(const DiskRequest& request) const {
+    if (std::holds_alternative<ReadChunk>(request.request)) return ChunkRead{to_bytes("hello"), {}};
+    const Manifest manifest{.store_id = store, .root = root, .size = 5, .owner_key = {}, .salt = {}};
+    return FoundStore{root, 5, {manifest.encode(), {}}};
+  }
+
+  SeededRng rng{5};
+  Instant now{100s};
+  End getter{Identity::generate(rng), 6};
+  End holder{Identity::generate(rng), 7};
+  Multiaddr address = Multiaddr::tcp(*Endpoint::parse("192.0.2.1:4001"));
+  StoreId store;
+  // Of an archive of the five bytes "hello".
+  RootHash root = [] {
+    store::TopBuilder leaves;
+    leaves.add(store::leaf_hash(as_bytes("hello")));
+    return store::root_hash(5, leaves.top());
+  }();
+  ConnectionId connection;
+  bool is_connected = false;
+  bool refuses = false;
+  int dials = 0;
+};
+
+TEST_F(NodeCoreTest, goes_away_with_streams_of_applications_open) {
+  holder.core->accept_app_protocol(now, "/app/1");
+  const ConnectionId id = connect();
+  getter.core->open_app_stream(now, id, "/app/1");
+  settle();
+  ASSERT_EQ(getter.all<AppStreamOpened>().size(), 1U);
+  ASSERT_EQ(holder.all<AppStreamAccepted>().size(), 1U);
+  getter.core.reset();
+  holder.core.reset();
+}
+
+TEST_F(NodeCoreTest, closing_all_cancels_what_waits) {
+  holder.core->accept_app_protocol(now, "/app/1");
+  const ConnectionId id = connect();
+  getter.core->open_app_stream(now, id, "/app/1");
+  settle();
+  const StreamId stream = *getter.all<AppStreamOpened>().front()->result;
+  fetch();
+  getter.core->read_app_stream(now, id, stream, 10);
+  getter.core->ping(now, id);
+  getter.facts.clear();
+  getter.core->close_all(now);
+  settle();
+  ASSERT_EQ(getter.all<FetchEnded>().size(), 1U);
+  EXPECT_EQ(getter.all<FetchEnded>().front()->result.error().code(), Errc::cancelled);
+  ASSERT_EQ(getter.all<AppRead>().size(), 1U);
+  EXPECT_EQ(getter.all<AppRead>().front()->result, fail(Errc::cancelled, "this node stops"));
+  ASSERT_EQ(getter.all<PingEnded>().size(), 1U);
+  EXPECT_EQ(getter.core->snapshot().operations, 0U);
+  EXPECT_EQ(getter.core->snapshot().connections, 0U);
+}
+
+TEST_F(NodeCoreTest, a_cancelled_fetch_ends_with_the_partial_store_that_was_being_opened) {
+  const OperationId id = fetch();
+  answer_holder();
+  std::optional<DiskRequestId> opening;
+  for (DiskRequest* const request : getter.all<DiskRequest>()) {
+    if (std::holds_alternative<OpenPartial>(request->request)) opening = request->id;
+  }
+  ASSERT_TRUE(opening);
+  getter.core->cancel(now, id);
+  settle();
+  EXPECT_TRUE(getter.all<FetchEnded>().empty());
+  getter.core->handle_disk(now, *opening, PartialOpened{PartialId{4}, store::ChunkSet(1)});
+  settle();
+  ASSERT_EQ(getter.all<FetchEnded>().size(), 1U);
+  EXPECT_EQ(getter.all<FetchEnded>().front()->result.error().code(), Errc::cancelled);
+  EXPECT_EQ(getter.all<FetchEnded>().front()->partial, PartialId{4});  // for the shell to close
+}
+
+TEST_F(NodeCoreTest, a_holder_that_was_lost_is_dialled_again_a_few_times) {
+  fetch();
+  EXPECT_EQ(dials, 1);
+  refuses = true;
+  cut();
+  EXPECT_TRUE(getter.all<FetchEnded>().empty());
+  for (int redial = 1; redial <= 3; ++redial) {
+    const Instant before = now;
+    wait();
+    EXPECT_EQ(now - before, 250ms * (1U << static_cast<unsigned>(redial)));
+    EXPECT_EQ(dials, 1 + redial);
+  }
+  ASSERT_EQ(getter.all<FetchEnded>().size(), 1U);
+  EXPECT_FALSE(getter.all<FetchEnded>().front()->result);
+}
+
+TEST_F(NodeCoreTest, a_holder_that_comes_back_is_asked_again) {
+  fetch();
+  cut();
+  holder.facts.clear();
+  wait();
+  EXPECT_EQ(dials, 2);
+  EXPECT_FALSE(holder.all<DiskRequest>().empty());
+  EXPECT_TRUE(getter.all<FetchEnded>().empty());
+}
+
+TEST_F(NodeCoreTest, a_fetch_without_a_tier_ends_and_is_forgotten) {
+  getter.core->fetch(now, {.target = {.store = store, .root = root, .accept_unpinned = false, .only_wanted = false},
+                           .holders = {{holder.identity.peer_id(), {address}}},
+                           .tiers = *ladder::TierSet::parse("public-turn")});
+  settle();
+  ASSERT_EQ(getter.all<FetchEnded>().size(), 1U);
+  EXPECT_EQ(getter.all<FetchEnded>().front()->result.error().code(), Errc::all_tiers_failed);
+  EXPECT_EQ(getter.core->snapshot().operations, 0U);
+  EXPECT_EQ(dials, 0);
+}
+
+}  // namespace
+}  // namespace dig::node
