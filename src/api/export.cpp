@@ -55,14 +55,9 @@ class PendingFile {
 
 }  // namespace
 
-Result<Exported> export_store(dig::store::LocalStore& store, const dig::store::StoreInfo& info, const fs::path& output,
-                              bool want_sha256) {
+Result<Exported> export_store(dig::store::LocalStore& store, const dig::store::StoreInfo& info,
+                              const fs::path& output) {
   Exported exported{info.size, {}, {}};
-  if (want_sha256) {
-    DIG_TRY(const auto reader, store.open_reader(info.store_id, info.root));
-    DIG_TRY(const dig::Hash256 hash, reader->sha256());
-    exported.sha256 = hash.to_hex();
-  }
   if (!output.empty()) {
     exported.output = target_of(output, info.store_id.to_hex() + ".dig");
     DIG_CHECK(store.export_archive(info.store_id, info.root, exported.output));

@@ -20,9 +20,9 @@ struct Exported {
   std::filesystem::path output;  // where it was written; empty when nowhere
 };
 
-// Writes a whole archive that is in the local store. A folder as `output` gets the file <store id>.dig.
+// Copies a whole archive out of the local store, as it is there. A folder as `output` gets the file <store id>.dig.
 [[nodiscard]] Result<Exported> export_store(dig::store::LocalStore& store, const dig::store::StoreInfo& info,
-                                            const std::filesystem::path& output, bool want_sha256);
+                                            const std::filesystem::path& output);
 // Writes one resource out of an archive, complete or not; `missing` says what is not here when that is why it failed.
 // A folder as `output` gets a file named as the last part of the key. Nothing is visible there before it is complete.
 [[nodiscard]] Result<Exported> export_resource(dig::store::ArchiveSource& archive, std::string_view key,

@@ -45,7 +45,6 @@ void FetchJob::handle_found(Result<dig::store::StoreInfo> found) {
   // Without a root in the URN a holder may have a newer version than the one that is here.
   const bool is_here = found.has_value() && (spec_.urn.root || spec_.peers.empty());
   if (is_here) {
-    report_.reused_bytes = found->size;
     export_local(*found);
   } else if (!found && found.error().code() != Errc::store_not_found) {
     end(std::unexpected(found.error()));
@@ -62,6 +61,7 @@ void FetchJob::fetch(dig::Instant now) {
                   .root = spec_.urn.root,
                   .accept_unpinned = spec_.request.accept_unpinned,
                   .only_wanted = !spec_.urn.resource.empty()};
+  fetch.wants_sha256 = spec_.request.want_sha256 && spec_.urn.resource.empty();
   fetch.tiers = spec_.tiers;
   for (PeerAddresses& peer : spec_.peers) fetch.holders.push_back({peer.peer, std::move(peer.addresses)});
   operation_ = shell_.core().fetch(now, std::move(fetch));
@@ -98,7 +98,7 @@ void FetchJob::try_resource(dig::node::PartialId id) {
     std::optional<dig::store::ResourceReader::Missing> missing;
   };
   on_worker(
-      [partial = shell_.partial(id), key = spec_.urn.resource, output = spec_.request.output,
+      [partial = shell_.partial(id).store, key = spec_.urn.resource, output = spec_.request.output,
        want_sha256 = spec_.request.want_sha256] {
         Tried tried{dig::fail(Errc::cancelled), std::nullopt};
         if (partial) tried.exported = export_resource(*partial, key, output, want_sha256, tried.missing);
@@ -130,7 +130,7 @@ void FetchJob::handle_ended(dig::node::FetchEnded& ended) {
   operation_.reset();
   report_.attempts = std::move(ended.attempts);
   // Who still needs it has it by now or takes it below; an end of this job while a worker runs must not keep it open.
-  const auto partial = ended.partial ? shell_.partial(*ended.partial) : nullptr;
+  const auto partial = ended.partial ? shell_.partial(*ended.partial) : dig::net::NodeShell::Partial{};
   if (ended.partial) shell_.close_partial(*ended.partial);
   if (!ended.result) {
     end(std::unexpected(failure_.value_or(ended.result.error())));
@@ -151,32 +151,61 @@ void FetchJob::handle_ended(dig::node::FetchEnded& ended) {
   }
 }
 
-void FetchJob::complete(std::shared_ptr<dig::store::PartialStore> partial) {
+// What was fetched was checked chunk by chunk as it came, and hashed on the way when the hash is wanted.
+void FetchJob::complete(dig::net::NodeShell::Partial partial) {
   on_worker(
-      [&store = shell_.store(), partial = std::move(partial)]() -> Result<dig::store::StoreInfo> {
-        if (!partial) return dig::fail(Errc::cancelled);
-        return store.complete(*partial);
-      },
-      [this](Result<dig::store::StoreInfo> completed) {
-        if (completed) {
-          export_local(*completed);
-        } else {
-          end(std::unexpected(completed.error()));
+      [&store = shell_.store(), partial = std::move(partial), output = spec_.request.output]() -> Result<Exported> {
+        if (!partial.store) return dig::fail(Errc::cancelled);
+        std::string sha256;
+        if (partial.hasher) {
+          DIG_TRY(const dig::Hash256 hash, partial.hasher->finish());
+          sha256 = hash.to_hex();
         }
-      });
+        DIG_TRY(const auto info, store.complete(*partial.store));
+        DIG_TRY(Exported exported, export_store(store, info, output));
+        exported.sha256 = std::move(sha256);
+        return exported;
+      },
+      [this](Result<Exported> exported) { finish(std::move(exported)); });
 }
 
+// What is here may have been damaged since it was added: every chunk is checked again before it is called verified.
 void FetchJob::export_local(const dig::store::StoreInfo& info) {
   spec_.urn.root = info.root;
   on_worker(
       [&store = shell_.store(), info, key = spec_.urn.resource, output = spec_.request.output,
        want_sha256 = spec_.request.want_sha256]() -> Result<Exported> {
-        if (key.empty()) return export_store(store, info, output, want_sha256);
         DIG_TRY(const auto reader, store.open_reader(info.store_id, info.root));
-        std::optional<dig::store::ResourceReader::Missing> none;
-        return export_resource(*reader, key, output, want_sha256, none);
+        if (!key.empty()) {
+          std::optional<dig::store::ResourceReader::Missing> none;
+          return export_resource(*reader, key, output, want_sha256, none);
+        }
+        DIG_TRY(const dig::Hash256 hash, reader->sha256());
+        DIG_TRY(Exported exported, export_store(store, info, output));
+        if (want_sha256) exported.sha256 = hash.to_hex();
+        return exported;
       },
-      [this](Result<Exported> exported) { finish(std::move(exported)); });
+      [this, info](Result<Exported> exported) {
+        if (!exported && exported.error().code() == Errc::store_damaged && !spec_.peers.empty()) {
+          set_aside(info);
+          return;
+        }
+        report_.reused_bytes = info.size;
+        finish(std::move(exported));
+      });
+}
+
+// The damaged copy goes to quarantine, and the store is fetched as if it had not been here.
+void FetchJob::set_aside(const dig::store::StoreInfo& info) {
+  on_worker([&store = shell_.store(), urn = info.urn()] { return store.verify(urn); },
+            [this, info](Result<dig::store::VerifyReport> verified) {
+              shell_.forget_store(info.store_id, info.root);
+              if (verified) {
+                fetch(dig::net::monotonic_now());
+              } else {
+                end(std::unexpected(verified.error()));
+              }
+            });
 }
 
 void FetchJob::finish(Result<Exported> exported) {

@@ -49,8 +49,9 @@ class FetchJob : public std::enable_shared_from_this<FetchJob> {
   void try_resource(dig::node::PartialId partial);
   void handle_resource(Result<Exported> exported, const std::optional<dig::store::ResourceReader::Missing>& missing);
   void handle_ended(dig::node::FetchEnded& ended);
-  void complete(std::shared_ptr<dig::store::PartialStore> partial);
+  void complete(dig::net::NodeShell::Partial partial);
   void export_local(const dig::store::StoreInfo& info);
+  void set_aside(const dig::store::StoreInfo& info);
   void finish(Result<Exported> exported);
   void end(Result<FetchReport> result);
   // Runs work on a worker, then(result) on the loop.

@@ -15,7 +15,7 @@ namespace dig {
 class AcceptLimiter {
  public:
   struct Limits {
-    double rate_per_second = 10;  // connections of one source, sustained
+    double rate_per_second = 20;  // connections of one source, sustained
     double burst = 64;            // and at once: an honest host may open 20, and several may share an address
     std::size_t half_open_per_source = 32;
     std::size_t half_open_total = 256;

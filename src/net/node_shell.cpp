@@ -152,9 +152,9 @@ void NodeShell::post(std::move_only_function<void(Instant now, node::NodeCore& c
   });
 }
 
-std::shared_ptr<store::PartialStore> NodeShell::partial(node::PartialId id) const {
+NodeShell::Partial NodeShell::partial(node::PartialId id) const {
   const auto found = partials_.find(id);
-  return found == partials_.end() ? nullptr : found->second;
+  return found == partials_.end() ? Partial{} : found->second;
 }
 
 // --- transports
@@ -241,15 +241,17 @@ void NodeShell::answer_disk(node::DiskRequestId id, Result<node::DiskAnswer> ans
   pump(now);
 }
 
-void NodeShell::answer_opened(node::DiskRequestId id, Result<std::unique_ptr<store::PartialStore>> opened) {
+void NodeShell::answer_opened(node::DiskRequestId id, bool wants_sha256,
+                              Result<std::unique_ptr<store::PartialStore>> opened) {
   if (!opened) {
     answer_disk(id, std::unexpected(opened.error()));
     return;
   }
-  const node::PartialId partial{next_partial_++};
-  store::ChunkSet have = (*opened)->have();
-  partials_.emplace(partial, std::move(*opened));
-  answer_disk(id, node::PartialOpened{partial, std::move(have)});
+  const node::PartialId partial_id{next_partial_++};
+  Partial& partial = partials_[partial_id];
+  partial.store = std::move(*opened);
+  if (wants_sha256) partial.hasher = std::make_shared<store::PrefixHasher>(partial.store);
+  answer_disk(id, node::PartialOpened{partial_id, partial.store->have()});
 }
 
 // Runs work() -> Result<one alternative of DiskAnswer> on a worker and answers the core with it.
@@ -281,13 +283,16 @@ void NodeShell::ask_disk(node::DiskRequest request) {
   } else if (auto* open = std::get_if<node::OpenPartial>(&request.request)) {
     const bool is_running =
         pool_->run([&store = store_, manifest = std::move(open->manifest)] { return store.open_partial(manifest); },
-                   [this, id](auto opened) { answer_opened(id, std::move(opened)); });
+                   [this, id, wants_sha256 = open->wants_sha256](auto opened) {
+                     answer_opened(id, wants_sha256, std::move(opened));
+                   });
     if (!is_running) loop_->post([this, id] { answer_disk(id, fail(Errc::limit_reached)); });
   } else if (auto* write = std::get_if<node::WriteChunk>(&request.request)) {
     run_disk_work(
         id, [partial = partial(write->partial), write = std::move(*write)]() mutable -> Result<node::ChunkWritten> {
-          if (!partial) return fail(Errc::cancelled);
-          Result<void> written = partial->write_chunk(write.index, write.data, write.proof);
+          if (!partial.store) return fail(Errc::cancelled);
+          Result<void> written = partial.store->write_chunk(write.index, write.data, write.proof);
+          if (written && partial.hasher) partial.hasher->chunk_written(write.index, write.data);
           return node::ChunkWritten{std::move(write.data), std::move(written)};
         });
   }

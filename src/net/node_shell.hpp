@@ -20,6 +20,7 @@
 #include "net/worker_pool.hpp"
 #include "node/node_core.hpp"
 #include "store/disk/local_store.hpp"
+#include "store/disk/prefix_hasher.hpp"
 
 namespace dig::net {
 
@@ -63,7 +64,12 @@ class NodeShell final : private TransportOwner {
   void pump(Instant now);
   [[nodiscard]] node::NodeCore& core() noexcept { return *core_; }
   [[nodiscard]] store::LocalStore& store() noexcept { return store_; }
-  [[nodiscard]] std::shared_ptr<store::PartialStore> partial(node::PartialId id) const;
+  // A partial store that the core has open, and its hasher if one was asked for.
+  struct Partial {
+    std::shared_ptr<store::PartialStore> store;
+    std::shared_ptr<store::PrefixHasher> hasher;
+  };
+  [[nodiscard]] Partial partial(node::PartialId id) const;
   void close_partial(node::PartialId id) { partials_.erase(id); }
 
   [[nodiscard]] std::vector<PortStatus> ports() const { return port_manager_.snapshot(); }
@@ -92,7 +98,7 @@ class NodeShell final : private TransportOwner {
   template <class Work>
   void run_disk_work(node::DiskRequestId id, Work work);
   void answer_disk(node::DiskRequestId id, Result<node::DiskAnswer> answer);
-  void answer_opened(node::DiskRequestId id, Result<std::unique_ptr<store::PartialStore>> opened);
+  void answer_opened(node::DiskRequestId id, bool wants_sha256, Result<std::unique_ptr<store::PartialStore>> opened);
 
   const Identity& identity_;
   store::LocalStore& store_;
@@ -108,7 +114,7 @@ class NodeShell final : private TransportOwner {
   std::unique_ptr<WorkerPool> pool_;
   class ReaderCache;
   std::shared_ptr<ReaderCache> readers_;
-  std::map<node::PartialId, std::shared_ptr<store::PartialStore>> partials_;
+  std::map<node::PartialId, Partial> partials_;
   std::uint64_t next_partial_ = 1;
   FactSink sink_;
   bool is_pumping_ = false;

@@ -292,7 +292,7 @@ void FetchOperation::handle_fetch_event(Instant now, exchange::FetchEvent& event
     drop(now, *dropped);
   } else if (auto* open = std::get_if<exchange::OpenPartial>(&event)) {
     manifest_ = open->manifest;
-    opening_ = host_.ask_disk(id_, OpenPartial{std::move(open->signed_manifest)});
+    opening_ = host_.ask_disk(id_, OpenPartial{std::move(open->signed_manifest), spec_.wants_sha256});
   } else if (auto* write = std::get_if<exchange::WriteChunk>(&event)) {
     const DiskRequestId id =
         host_.ask_disk(id_, WriteChunk{*partial_, write->index, std::move(write->data), std::move(write->proof)});

@@ -27,6 +27,7 @@ struct FetchSpec {
   exchange::FetchTarget target;
   std::vector<HolderSpec> holders;
   ladder::TierSet tiers = ladder::TierSet::all();
+  bool wants_sha256 = false;  // passed on to OpenPartial
 };
 
 // What a fetch needs of the core around it.

@@ -54,6 +54,7 @@ struct ReadChunk {
 };
 struct OpenPartial {
   SignedManifest manifest;
+  bool wants_sha256 = false;  // of the whole archive, once it is complete
 };
 struct WriteChunk {  // verify against the root, then write
   PartialId partial;

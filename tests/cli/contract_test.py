@@ -4,7 +4,7 @@ import os
 import re
 import unittest
 
-from harness import CommandTest, STRANGER, run
+from harness import CommandTest, STRANGER, flip_a_byte, run
 
 STORE = "ab" * 32
 COMMANDS = ["id", "add", "ls", "rm", "verify", "serve", "get", "connect", "ports"]
@@ -116,16 +116,19 @@ class Fields(CommandTest):
     def test_a_damaged_store_exits_with_5(self):
         home = self.home()
         added = self.added(home, self.folder())
-        archive = next(home.rglob("*.dig"))
-        os.chmod(archive, 0o600)
-        with open(archive, "r+b") as file:
-            file.seek(100)
-            byte = file.read(1)
-            file.seek(100)
-            file.write(bytes([byte[0] ^ 1]))
+        flip_a_byte(next(home.rglob("*.dig")))
         result = run("--home", home, "--json", "verify")
         last = self.assert_error(result, "DN-STORE-007", 5)
         self.assertEqual([one["urn"] for one in last["damaged"]], [added["urn"]])
+
+    def test_damaged_content_is_never_handed_out(self):
+        home, output = self.home(), self.root / "out"
+        added = self.added(home, self.folder())
+        flip_a_byte(next(home.rglob("*.dig")))
+        for urn in (added["urn"], added["urn"] + "/file0.bin"):
+            result = run("--home", home, "--json", "get", "-o", output, urn)
+            self.assert_error(result, "DN-STORE-007", 5)
+            self.assertFalse(output.exists())
 
     def test_ports_says_what_a_node_would_get(self):
         last = self.ok("--home", self.home(), "--json", "ports").last()

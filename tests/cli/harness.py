@@ -138,6 +138,16 @@ class Silent:
         self.socket.close()
 
 
+def flip_a_byte(path):
+    """Damages a file as a bad disk would."""
+    os.chmod(path, 0o600)
+    with open(path, "r+b") as file:
+        file.seek(100)
+        byte = file.read(1)
+        file.seek(100)
+        file.write(bytes([byte[0] ^ 1]))
+
+
 class CommandTest(unittest.TestCase):
     maxDiff = None
 

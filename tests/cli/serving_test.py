@@ -8,7 +8,7 @@ import subprocess
 import unittest
 import zipfile
 
-from harness import COMMAND, CommandTest, Running, environment, run
+from harness import COMMAND, CommandTest, Running, environment, flip_a_byte, run
 
 DONE_FIELDS = ["event", "ok", "urn", "bytes", "sha256", "root_hash", "seconds", "first_byte_ms", "tier", "tier_name",
                "method", "peer_id", "path", "attempts", "promotions", "fetched_bytes", "reused_bytes", "window_bytes"]
@@ -55,6 +55,24 @@ class Fetching(CommandTest):
         self.assertTrue(zipfile.is_zipfile(output))
         again = self.ok("--home", self.bob, "--json", "get", "--peer", ready["addresses"][0], added["urn"]).last()
         self.assertEqual((again["fetched_bytes"], again["sha256"]), (0, done["sha256"]))
+
+    def test_a_damaged_copy_is_set_aside_and_fetched_again(self):
+        added = self.added(self.alice, self.folder(files=4, size=700_000))
+        _, ready = self.serve(self.alice)
+        fetch = ["--home", self.bob, "--json", "get", "--peer", ready["addresses"][0], added["urn"]]
+        first = self.ok(*fetch).last()
+        flip_a_byte(next((self.bob / "stores").rglob("*.dig")))
+        again = self.ok(*fetch).last()
+        self.assertEqual((again["fetched_bytes"], again["sha256"]), (added["bytes"], first["sha256"]))
+
+    def test_a_holder_with_damaged_content_hands_nothing_wrong_out(self):
+        added = self.added(self.alice, self.folder(files=4, size=700_000))
+        _, ready = self.serve(self.alice)
+        flip_a_byte(next((self.alice / "stores").rglob("*.dig")))
+        failed = run("--home", self.bob, "--json", "get", "--peer", ready["addresses"][0], added["urn"])
+        self.assertNotEqual(failed.code, 0, failed)
+        self.assertIs(failed.last()["ok"], False)
+        self.assertFalse(list((self.bob / "stores").rglob("*.dig")))
 
     def test_without_json_stdout_has_the_output_path(self):
         added = self.added(self.alice, self.folder())

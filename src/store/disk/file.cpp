@@ -81,6 +81,12 @@ Result<std::uint64_t> File::size() const {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
+Result<File::Version> File::version() const {
+  struct stat status{};
+  if (::fstat(descriptor_, &status) != 0) return fail_system(path_.native());
+  return Version{status.st_ctim.tv_sec, status.st_ctim.tv_nsec, static_cast<std::uint64_t>(status.st_size)};
+}
+
 Result<std::size_t> File::read_at(std::uint64_t offset, MutableBytes out) const {
   std::size_t done = 0;
   while (done < out.size()) {

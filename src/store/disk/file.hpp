@@ -43,6 +43,14 @@ class File {
   [[nodiscard]] const fs::path& path() const noexcept { return path_; }
 
   [[nodiscard]] Result<std::uint64_t> size() const;
+  // Changes with every change of the content (times of change, as fine as the file system keeps them).
+  struct Version {
+    std::int64_t changed_seconds = 0;
+    std::int64_t changed_nanoseconds = 0;
+    std::uint64_t size = 0;
+    friend bool operator==(const Version&, const Version&) = default;
+  };
+  [[nodiscard]] Result<Version> version() const;
   // How many bytes were read: fewer than asked for only at the end of the file.
   [[nodiscard]] Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) const;
   // Errors: truncated when the file ends before `out` is full.

@@ -67,7 +67,7 @@ TEST_F(LocalStoreTest, AnAddedFolderIsListedFoundAndRead) {
     ASSERT_TRUE(size);
     EXPECT_TRUE(verify_chunk(added.info.root, added.info.size, index, leaf_hash(BytesView(chunk).first(*size)),
                              *(*reader)->proof(index)));
-    EXPECT_TRUE((*reader)->read_checked_chunk(index, chunk));
+    EXPECT_TRUE((*reader)->read_chunk(index, chunk));
   }
   EXPECT_EQ((*reader)->read_chunk(4, chunk).error().code(), Errc::chunk_mismatch);
   EXPECT_EQ((*reader)->proof(UINT64_MAX).error().code(), Errc::chunk_mismatch);
@@ -227,8 +227,8 @@ TEST_F(LocalStoreTest, ADamagedChunkIsNotHandedOutAsChecked) {
   flip_byte(place(added.info, ".dig"), 10);
   const auto reader = store->open_reader(added.info.store_id, added.info.root);
   Bytes chunk(k_chunk_size);
-  EXPECT_EQ((*reader)->read_checked_chunk(0, chunk).error().code(), Errc::store_damaged);
-  EXPECT_TRUE((*reader)->read_checked_chunk(1, chunk));
+  EXPECT_EQ((*reader)->read_chunk(0, chunk).error().code(), Errc::store_damaged);
+  EXPECT_TRUE((*reader)->read_chunk(1, chunk));
   fs::resize_file(place(added.info, ".dig"), 100);
   EXPECT_EQ((*reader)->read_chunk(1, chunk).error().code(), Errc::store_damaged);
   EXPECT_EQ(store->open_reader(added.info.store_id, added.info.root).error().code(), Errc::store_damaged);
