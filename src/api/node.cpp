@@ -130,6 +130,7 @@ void Node::handle_protocol(std::string protocol, std::move_only_function<void(St
 void Node::add_store(std::filesystem::path path, AddOptions options, Completion<StoreInfo> done) {
   State* const state = state_.get();
   state->run_store_work<StoreInfo>(
+      State::Length::long_job,
       [state, path = std::move(path), options = std::move(options)]() -> Result<StoreInfo> {
         std::optional<dig::StoreId> store_id;
         if (options.store_id) {
@@ -137,7 +138,7 @@ void Node::add_store(std::filesystem::path path, AddOptions options, Completion<
           if (!parsed) return dig::fail(Errc::invalid_argument, "a store id has 64 hexadecimal digits");
           store_id = *parsed;
         }
-        DIG_TRY(const auto added, state->store_->add(path, state->identity_, store_id));
+        DIG_TRY(const auto added, state->store_->add(path, state->identity_, store_id, state->unless_stopping()));
         return to_public(added.info);
       },
       std::move(done));
@@ -146,6 +147,7 @@ void Node::add_store(std::filesystem::path path, AddOptions options, Completion<
 void Node::list_stores(Completion<std::vector<StoreInfo>> done) {
   State* const state = state_.get();
   state->run_store_work<std::vector<StoreInfo>>(
+      State::Length::brief,
       [state]() -> Result<std::vector<StoreInfo>> {
         DIG_TRY(const auto stores, state->store_->list());
         std::vector<StoreInfo> infos;
@@ -158,6 +160,7 @@ void Node::list_stores(Completion<std::vector<StoreInfo>> done) {
 void Node::remove_store(std::string urn, Completion<void> done) {
   State* const state = state_.get();
   state->run_store_work<void>(
+      State::Length::brief,
       [state, text = std::move(urn)]() -> Result<void> {
         DIG_TRY(const auto parsed, dig::store::Urn::parse(text));
         DIG_CHECK(state->store_->remove(parsed));
@@ -170,12 +173,13 @@ void Node::remove_store(std::string urn, Completion<void> done) {
 void Node::verify_stores(std::optional<std::string> urn, Completion<VerifyReport> done) {
   State* const state = state_.get();
   state->run_store_work<VerifyReport>(
+      State::Length::long_job,
       [state, text = std::move(urn)]() -> Result<VerifyReport> {
         std::optional<dig::store::Urn> parsed;
         if (text) {
           DIG_TRY(parsed, dig::store::Urn::parse(*text));
         }
-        DIG_TRY(const auto report, state->store_->verify(parsed));
+        DIG_TRY(const auto report, state->store_->verify(parsed, state->unless_stopping()));
         for (const auto& damaged : report.damaged) state->shell_->forget_store(damaged.store_id, damaged.root);
         return to_public(report);
       },

@@ -40,9 +40,14 @@ struct Node::State final : detail::StreamOperations {
   void reset_stream(std::uint64_t connection, std::uint64_t stream, std::uint64_t code) override;
   void stop_stream(std::uint64_t connection, std::uint64_t stream, std::uint64_t code) override;
 
+  enum class Length : std::uint8_t { brief, long_job };  // a long job reads or writes whole stores
   // Runs blocking store work on a worker and completes `done` with its result.
   template <class T, class Work>
-  void run_store_work(Work work, Completion<T> done);
+  void run_store_work(Length length, Work work, Completion<T> done);
+  // Ends a long job when the node stops.
+  [[nodiscard]] dig::store::Progress unless_stopping() const {
+    return [this](std::uint64_t /*done*/, std::uint64_t /*total*/) { return !shell_->is_stopping(); };
+  }
   // Completes on the application's thread; from either side.
   template <class T>
   void complete_later(Completions::Id id, Result<T> result);
@@ -107,11 +112,12 @@ void Node::State::complete_operation(OperationId operation, Completions::Id id, 
 }
 
 template <class T, class Work>
-void Node::State::run_store_work(Work work, Completion<T> done) {
+void Node::State::run_store_work(Length length, Work work, Completion<T> done) {
   const Completions::Id id = completions_.add<T>(std::move(done));
-  shell_->post([this, id, work = std::move(work)](dig::Instant /*now*/, dig::node::NodeCore& /*core*/) mutable {
-    const bool is_running = shell_->run_on_worker(
-        std::move(work), [this, id](Result<T> result) { complete_later<T>(id, std::move(result)); });
+  shell_->post([this, id, length, work = std::move(work)](dig::Instant /*now*/, dig::node::NodeCore& /*core*/) mutable {
+    auto finish = [this, id](Result<T> result) { complete_later<T>(id, std::move(result)); };
+    const bool is_running = length == Length::brief ? shell_->run_on_worker(std::move(work), std::move(finish))
+                                                    : shell_->run_long_job(std::move(work), std::move(finish));
     if (!is_running) complete_later<T>(id, dig::fail(Errc::limit_reached, "too much disk work is waiting"));
   });
 }

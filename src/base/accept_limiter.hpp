@@ -33,21 +33,22 @@ class AcceptLimiter {
   AcceptLimiter() : AcceptLimiter(Limits()) {}
   explicit AcceptLimiter(Limits limits) : limits_(limits) {}
 
+  // What counts as one source: an IPv4 address, the first 56 bits of an IPv6 address; and the family.
+  using Prefix = std::uint64_t;
+  [[nodiscard]] static Prefix prefix_of(const IpAddress& address);
+
   // Admitted counts as half-open until handshake_ended() is called for the same address, once.
   [[nodiscard]] Verdict admit(Instant now, const IpAddress& source);
   void handshake_ended(const IpAddress& source);
   [[nodiscard]] Status snapshot() const;
 
  private:
-  // The first 4 or 7 octets and the family.
-  using Prefix = std::uint64_t;
   struct Source {
     double tokens = 0;
     Instant updated;
     std::size_t half_open = 0;
   };
 
-  [[nodiscard]] static Prefix prefix_of(const IpAddress& address);
   void refill(Source& source, Instant now) const;
   [[nodiscard]] Source& find_or_add(Instant now, Prefix prefix);
   void forget_idle(Instant now);

@@ -17,8 +17,10 @@ class NodeShell::ReaderCache {
   explicit ReaderCache(store::LocalStore& store) : store_(store) {}
 
   Result<std::shared_ptr<store::StoreReader>> open(const StoreId& id, const RootHash& root) {
+    std::uint64_t generation = 0;
     {
       const std::lock_guard lock(mutex_);
+      generation = generation_;
       for (auto entry = readers_.begin(); entry != readers_.end(); ++entry) {
         if ((*entry)->store_id() != id || (*entry)->root() != root) continue;
         readers_.splice(readers_.begin(), readers_, entry);
@@ -27,6 +29,7 @@ class NodeShell::ReaderCache {
     }
     DIG_TRY(auto reader, store_.open_reader(id, root));
     const std::lock_guard lock(mutex_);
+    if (generation != generation_) return reader;  // a store was removed meanwhile, perhaps this one
     readers_.push_front(reader);
     if (readers_.size() > max_readers) readers_.pop_back();
     return reader;
@@ -34,6 +37,7 @@ class NodeShell::ReaderCache {
   // A removed store must not be served from here.
   void forget(const StoreId& id, const std::optional<RootHash>& root) {
     const std::lock_guard lock(mutex_);
+    ++generation_;
     readers_.remove_if(
         [&](const auto& reader) { return reader->store_id() == id && (!root || reader->root() == *root); });
   }
@@ -42,14 +46,16 @@ class NodeShell::ReaderCache {
   static constexpr std::size_t max_readers = 32;
   store::LocalStore& store_;
   std::mutex mutex_;
+  std::uint64_t generation_ = 0;                            // counts forget()
   std::list<std::shared_ptr<store::StoreReader>> readers_;  // the latest used first
 };
 
 namespace {
 
 constexpr std::size_t k_workers = 2;
-// More than the limits of fetches and served streams let wait in ordinary times; beyond it a request is refused as
-// busy.
+// What peers ask for is refused as busy beyond this: each waiting read holds a buffer of a chunk. The rest of the queue
+// is for this node's own work, which is bounded by the windows of its fetches.
+constexpr std::size_t k_max_queued_reads = 256;
 constexpr std::size_t k_max_queued = 4096;
 
 node::ConnectionId connection_of(TransportId id) { return node::ConnectionId{id.value}; }
@@ -70,6 +76,8 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
   shell->readers_ = std::make_shared<ReaderCache>(store);
   shell->pool_ =
       std::make_unique<WorkerPool>(*shell->loop_, WorkerPool::Limits{.threads = k_workers, .max_queued = k_max_queued});
+  shell->long_jobs_ =
+      std::make_unique<WorkerPool>(*shell->loop_, WorkerPool::Limits{.threads = 1, .max_queued = k_max_queued});
   shell->core_ =
       std::make_unique<node::NodeCore>(identity, shell->rng_, node::NodeCore::Config{options.agent_version, {}});
   shell->transports_ = std::make_unique<TcpTransports>(*shell->loop_, static_cast<TransportOwner&>(*shell));
@@ -137,6 +145,8 @@ void NodeShell::stop() {
     });
     thread_.join();
   }
+  is_stopping_ = true;  // ends what runs on the long-job thread at its next step
+  long_jobs_.reset();
   pool_.reset();
   timer_.reset();
   resolver_.reset();
@@ -270,7 +280,11 @@ void NodeShell::run_disk_work(node::DiskRequestId id, Work work) {
 
 void NodeShell::ask_disk(node::DiskRequest request) {
   const node::DiskRequestId id = request.id;
-  if (const auto* find = std::get_if<node::FindStore>(&request.request)) {
+  const bool is_for_peers = std::holds_alternative<node::FindStore>(request.request) ||
+                            std::holds_alternative<node::ReadChunk>(request.request);
+  if (is_for_peers && pool_->snapshot().queued >= k_max_queued_reads) {
+    loop_->post([this, id] { answer_disk(id, fail(Errc::limit_reached, "the disk is busy")); });
+  } else if (const auto* find = std::get_if<node::FindStore>(&request.request)) {
     run_disk_work(id, [&store = store_, find = *find] { return find_store(store, find); });
   } else if (auto* read = std::get_if<node::ReadChunk>(&request.request)) {
     run_disk_work(id, [readers = readers_, read = std::move(*read)]() mutable -> Result<node::ChunkRead> {

@@ -5,6 +5,7 @@
 // Thread-safety: post(), ports() and stop() may be called from any thread; everything else belongs to the loop.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -55,6 +56,13 @@ class NodeShell final : private TransportOwner {
   [[nodiscard]] bool run_on_worker(Work work, Done done) {
     return pool_->run(std::move(work), std::move(done));
   }
+  // The same for work that may take minutes, one job after another on a thread of its own, so that serving and fetching
+  // go on beside it. Such work asks is_stopping() now and then.
+  template <class Work, class Done>
+  [[nodiscard]] bool run_long_job(Work work, Done done) {
+    return long_jobs_->run(std::move(work), std::move(done));
+  }
+  [[nodiscard]] bool is_stopping() const noexcept { return is_stopping_; }
   [[nodiscard]] std::unique_ptr<Timer> make_timer(Timer::Handler on_expiry) {
     return std::make_unique<Timer>(*loop_, std::move(on_expiry));
   }
@@ -112,6 +120,8 @@ class NodeShell final : private TransportOwner {
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<Timer> timer_;
   std::unique_ptr<WorkerPool> pool_;
+  std::unique_ptr<WorkerPool> long_jobs_;
+  std::atomic<bool> is_stopping_ = false;
   class ReaderCache;
   std::shared_ptr<ReaderCache> readers_;
   std::map<node::PartialId, Partial> partials_;

@@ -33,7 +33,14 @@ NodeCore::~NodeCore() {
 // --------------------------------------------------------------------------------------------------------
 
 bool NodeCore::admits(Instant now, const Endpoint& remote) {
+  const auto is_of_source = [source = AcceptLimiter::prefix_of(remote.address)](const auto& entry) {
+    const PeerLink& link = *entry.second.link;
+    return link.direction() == Direction::inbound && AcceptLimiter::prefix_of(link.remote().address) == source;
+  };
   if (links_.size() >= config_.limits.max_connections) return false;
+  if (static_cast<std::size_t>(std::ranges::count_if(links_, is_of_source)) >= config_.limits.max_inbound_per_source) {
+    return false;
+  }
   return limiter_.admit(now, remote.address) == AcceptLimiter::Verdict::admitted;
 }
 

@@ -50,6 +50,7 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   struct Limits {
     std::size_t max_connections = 512;
     std::size_t max_connections_per_peer = 8;
+    std::size_t max_inbound_per_source = 64;  // standing, of one address prefix: identities are free, addresses are not
     std::size_t max_app_streams_per_connection = 256;  // inbound, over all application protocols
     Duration linger = 6s;                              // of a closed connection that still has bytes to send
     AcceptLimiter::Limits accepts;

@@ -216,5 +216,24 @@ TEST_F(NodeCoreTest, a_fetch_without_a_tier_ends_and_is_forgotten) {
   EXPECT_EQ(dials, 0);
 }
 
+TEST(NodeCoreAdmission, OneSourceCannotTakeEveryPlace) {
+  SeededRng rng(11);
+  const Identity identity = Identity::generate(rng);
+  NodeCore::Config config{"test", {}};
+  config.limits.max_inbound_per_source = 3;
+  NodeCore core(identity, rng, std::move(config));
+  const Instant now{1s};
+  const Endpoint local{IpAddress::v4({192, 0, 2, 1}), 4001};
+  const Endpoint greedy{IpAddress::v4({198, 51, 100, 7}), 1};
+  for (std::uint64_t id = 1; id <= 3; ++id) {
+    ASSERT_TRUE(core.admits(now, greedy));
+    core.handle_accepted(now, ConnectionId{id}, local, greedy);
+  }
+  EXPECT_FALSE(core.admits(now, greedy));
+  EXPECT_TRUE(core.admits(now, {IpAddress::v4({198, 51, 100, 8}), 1}));
+  core.handle_transport_error(now, ConnectionId{2}, Error(Errc::connection_reset));
+  EXPECT_TRUE(core.admits(now, greedy));
+}
+
 }  // namespace
 }  // namespace dig::node
