@@ -26,12 +26,12 @@ struct ControlServer::Client {
 
 Result<std::unique_ptr<ControlServer>> ControlServer::create(EventLoop& loop, Backend& backend,
                                                              const std::filesystem::path& home, Limits limits) {
-  DIG_TRY(UniqueFd listener, listen_control_socket(home));
+  DIG_TRY(net::UniqueFd listener, listen_control_socket(home));
   return std::unique_ptr<ControlServer>(new ControlServer(loop, backend, home, limits, std::move(listener)));
 }
 
 ControlServer::ControlServer(EventLoop& loop, Backend& backend, std::filesystem::path home, Limits limits,
-                             UniqueFd listener)
+                             net::UniqueFd listener)
     : loop_(loop), backend_(backend), home_(std::move(home)), limits_(limits), listener_(std::move(listener)) {
   loop_.watch(listener_.value(), POLLIN, [this](short) { accept_clients(); });
 }
@@ -43,7 +43,7 @@ ControlServer::~ControlServer() {
 }
 
 void ControlServer::accept_clients() {
-  UniqueFd fd(::accept4(listener_.value(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  net::UniqueFd fd(::accept4(listener_.value(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd || !is_trusted_peer(fd.value()) || clients_.size() >= limits_.max_clients) return;
   const int key = fd.value();
   auto client = std::make_shared<Client>();

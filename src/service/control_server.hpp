@@ -42,7 +42,7 @@ class ControlServer {
  private:
   struct Client;
 
-  ControlServer(EventLoop& loop, Backend& backend, std::filesystem::path home, Limits limits, UniqueFd listener);
+  ControlServer(EventLoop& loop, Backend& backend, std::filesystem::path home, Limits limits, net::UniqueFd listener);
   void accept_clients();
   void handle_line(const std::shared_ptr<Client>& client, std::string_view line);
   void start_call(const std::shared_ptr<Client>& client, std::int64_t id, const std::string& method,
@@ -53,7 +53,7 @@ class ControlServer {
   Backend& backend_;
   std::filesystem::path home_;
   Limits limits_;
-  UniqueFd listener_;
+  net::UniqueFd listener_;
   std::map<int, std::shared_ptr<Client>> clients_;
 };
 

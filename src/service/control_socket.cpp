@@ -23,7 +23,7 @@ std::unexpected<Error> system_failure(Errc code, const char* what) {
 
 // The address of the socket through an open descriptor of its folder: sun_path holds 108 bytes, a home may be longer.
 struct SocketAddress {
-  UniqueFd folder;
+  net::UniqueFd folder;
   sockaddr_un address{};
 
   [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
@@ -34,7 +34,7 @@ Result<SocketAddress> socket_address(const std::filesystem::path& home) {
   out.address.sun_family = AF_UNIX;
   std::string path = (home / k_name).native();
   if (path.size() >= sizeof out.address.sun_path) {
-    out.folder = UniqueFd(::open(home.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    out.folder = net::UniqueFd(::open(home.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!out.folder) return system_failure(errno == ENOENT ? Errc::not_running : Errc::io_failed, "open the folder of");
     path = "/proc/self/fd/" + std::to_string(out.folder.value()) + "/" + k_name;
   }
@@ -42,17 +42,17 @@ Result<SocketAddress> socket_address(const std::filesystem::path& home) {
   return out;
 }
 
-Result<UniqueFd> make_socket() {
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+Result<net::UniqueFd> make_socket() {
+  net::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return system_failure(Errc::io_failed, "make");
   return fd;
 }
 
 }  // namespace
 
-Result<UniqueFd> listen_control_socket(const std::filesystem::path& home) {
+Result<net::UniqueFd> listen_control_socket(const std::filesystem::path& home) {
   DIG_TRY(const SocketAddress address, socket_address(home));
-  DIG_TRY(UniqueFd fd, make_socket());
+  DIG_TRY(net::UniqueFd fd, make_socket());
   remove_control_socket(home);
   // fchmod() on the unbound socket gives the file its mode at bind(): at no moment may others connect.
   if (::fchmod(fd.value(), 0600) != 0 || ::bind(fd.value(), address.get(), sizeof address.address) != 0) {
@@ -67,9 +67,9 @@ void remove_control_socket(const std::filesystem::path& home) {
   std::filesystem::remove(home / k_name, ignored);
 }
 
-Result<UniqueFd> connect_control_socket(const std::filesystem::path& home) {
+Result<net::UniqueFd> connect_control_socket(const std::filesystem::path& home) {
   DIG_TRY(const SocketAddress address, socket_address(home));
-  DIG_TRY(UniqueFd fd, make_socket());
+  DIG_TRY(net::UniqueFd fd, make_socket());
   if (::connect(fd.value(), address.get(), sizeof address.address) == 0) return fd;
   if (errno == ENOENT || errno == ENOTDIR) return fail(Errc::not_running);
   if (errno == ECONNREFUSED || errno == ENOTSOCK) return fail(Errc::not_running, "its control socket is stale");

@@ -7,7 +7,7 @@
 #include <array>
 #include <vector>
 
-#include "service/unique_fd.hpp"
+#include "net/unique_fd.hpp"
 
 namespace dig::service {
 namespace {
@@ -16,11 +16,11 @@ struct SocketPair {
   SocketPair() {
     std::array<int, 2> fds{};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()), 0);
-    first = UniqueFd(fds[0]);
-    second = UniqueFd(fds[1]);
+    first = net::UniqueFd(fds[0]);
+    second = net::UniqueFd(fds[1]);
   }
-  UniqueFd first;
-  UniqueFd second;
+  net::UniqueFd first;
+  net::UniqueFd second;
 };
 
 TEST(EventLoop, TimersRunInTheOrderOfTheirTimeAndCancelledOnesDoNot) {

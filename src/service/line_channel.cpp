@@ -9,7 +9,7 @@
 
 namespace dig::service {
 
-LineChannel::LineChannel(EventLoop& loop, UniqueFd fd, Limits limits, Callbacks callbacks)
+LineChannel::LineChannel(EventLoop& loop, net::UniqueFd fd, Limits limits, Callbacks callbacks)
     : loop_(loop), fd_(std::move(fd)), limits_(limits), callbacks_(std::move(callbacks)) {
   ::fcntl(fd_.value(), F_SETFL, ::fcntl(fd_.value(), F_GETFL) | O_NONBLOCK);
   loop_.watch(fd_.value(), POLLIN, [this](short revents) { handle(revents); });

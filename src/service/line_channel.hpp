@@ -10,8 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "net/unique_fd.hpp"
 #include "service/event_loop.hpp"
-#include "service/unique_fd.hpp"
 
 namespace dig::service {
 
@@ -27,7 +27,7 @@ class LineChannel {
     std::move_only_function<void()> on_closed;
   };
 
-  LineChannel(EventLoop& loop, UniqueFd fd, Limits limits, Callbacks callbacks);
+  LineChannel(EventLoop& loop, net::UniqueFd fd, Limits limits, Callbacks callbacks);
   ~LineChannel();
   LineChannel(const LineChannel&) = delete;
   LineChannel& operator=(const LineChannel&) = delete;
@@ -45,7 +45,7 @@ class LineChannel {
   void close();
 
   EventLoop& loop_;
-  UniqueFd fd_;
+  net::UniqueFd fd_;
   Limits limits_;
   Callbacks callbacks_;
   std::string input_;

@@ -17,13 +17,13 @@ Error lost() { return Error(Errc::control_failed, "the connection to the running
 }  // namespace
 
 Result<std::unique_ptr<RemoteBackend>> RemoteBackend::connect(EventLoop& loop, const std::filesystem::path& home) {
-  DIG_TRY(UniqueFd socket, connect_control_socket(home));
+  DIG_TRY(net::UniqueFd socket, connect_control_socket(home));
   if (!is_trusted_peer(socket.value()))
     return fail(Errc::permission_denied, "the running node belongs to another user");
   return std::unique_ptr<RemoteBackend>(new RemoteBackend(loop, std::move(socket)));
 }
 
-RemoteBackend::RemoteBackend(EventLoop& loop, UniqueFd socket)
+RemoteBackend::RemoteBackend(EventLoop& loop, net::UniqueFd socket)
     : channel_(std::make_unique<LineChannel>(
           loop, std::move(socket), k_limits,
           LineChannel::Callbacks{.on_line = [this](std::string_view line) { handle_line(line); },

@@ -28,7 +28,7 @@ class RemoteBackend final : public Backend {
     ReplySink done;
   };
 
-  RemoteBackend(EventLoop& loop, UniqueFd socket);
+  RemoteBackend(EventLoop& loop, net::UniqueFd socket);
   void handle_line(std::string_view line);
   void fail_all();
 
