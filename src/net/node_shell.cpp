@@ -135,7 +135,7 @@ void NodeShell::start(FactSink sink) {
 
 void NodeShell::stop() {
   if (thread_.joinable()) {
-    // Goodbyes first: peers learn at once that this node is gone.
+    // Goodbyes first, as far as the sockets take them at once; what is unsent then is aborted with the transports.
     loop_->post([this] {
       const Instant now = monotonic_now();
       core_->close_all(now);
