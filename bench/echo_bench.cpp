@@ -10,26 +10,13 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 #include <thread>
 
+#include "base/testing/allocation_counter.hpp"
 #include "base/testing/echo_machine.hpp"
 #include "net/clock.hpp"
 #include "net/sockaddr.hpp"
 #include "net/udp_driver.hpp"
-
-namespace {
-thread_local std::uint64_t allocations = 0;
-}  // namespace
-
-// The sized and aligned forms that the standard library calls come down to these.
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace dig::net {
 namespace {
@@ -95,10 +82,10 @@ Usage run_driver(UdpOffload offload, UdpOffload client, Duration length, bool& i
     };
     run_phase(0);
     const double cpu = thread_cpu_seconds();
-    const std::uint64_t before = allocations;
+    const dig::testing::AllocationCounter allocations;
     run_phase(1);
     usage.cpu_seconds = thread_cpu_seconds() - cpu;
-    usage.allocations = allocations - before;
+    usage.allocations = allocations.count();
     is_fallback_used = driver->snapshot()[0].offload != offload;
   });
   run_client(server, client, k_warm_up);

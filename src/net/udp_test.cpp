@@ -2,8 +2,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
-#include <map>
-
+#include "base/testing/allocation_counter.hpp"
 #include "base/testing/echo_machine.hpp"
 #include "net/clock.hpp"
 #include "net/udp_driver.hpp"
@@ -11,6 +10,7 @@
 namespace dig::net {
 namespace {
 
+using dig::testing::AllocationCounter;
 using dig::testing::EchoMachine;
 
 constexpr Duration k_patience = 10s;
@@ -122,32 +122,84 @@ TEST_P(UdpTest, EmptyLargestAndTooLargeDatagrams) {
   EXPECT_EQ(sender.snapshot().dropped_sends, 1u);
 }
 
-TEST_P(UdpTest, DriverEchoesEverythingInOrder) {
-  Loop loop;
-  EchoMachine machine;
-  std::vector<BoundSocket> sockets;
-  sockets.push_back(bind(loopback()));
-  const Endpoint server = sockets[0].local;
-  const auto driver = drive(loop, std::move(sockets), machine, [](Instant, EchoMachine::Event) {}, GetParam().offload);
-  UdpSocket client(bind(loopback()), GetParam().offload);
-  std::size_t echoed = 0;
-  Bytes batch(20 * 1000);
-  for (int round = 0; round < 50; ++round) {
-    for (std::size_t i = 0; i < batch.size(); ++i)
-      batch[i] = static_cast<std::byte>(round + static_cast<int>(i / 1000));
-    ASSERT_EQ(client.send({.remote = server, .size = batch.size(), .segment_size = 1000}, batch),
-              UdpSocket::SendState::done);
-    Bytes back;
-    const bool is_whole =
-        loop.run_until([&] { return machine.snapshot().received_bytes >= (echoed + 1) * batch.size(); }, k_patience);
-    ASSERT_TRUE(is_whole);
-    loop.poll();
-    for (const Bytes& datagram : receive(client, 20).datagrams) append(back, datagram);
-    EXPECT_EQ(back, batch);
-    ++echoed;
+// An echo machine behind the driver, and a client that runs on the same thread.
+class Echo {
+ public:
+  static constexpr std::size_t k_datagrams = 20;
+  static constexpr std::size_t k_datagram = 1000;
+
+  Echo(const IpAddress& address, UdpOffload offload) : client_(bind(address), offload) {
+    std::vector<BoundSocket> sockets;
+    sockets.push_back(bind(address));
+    server_ = sockets[0].local;
+    driver_ = drive(loop_, std::move(sockets), machine_, [](Instant, EchoMachine::Event) {}, offload);
   }
-  EXPECT_EQ(machine.snapshot().dropped_bytes, 0u);
-  EXPECT_EQ(driver->snapshot().at(0).datagrams_sent, 1000u);
+
+  // Sends a batch there and returns what came back; counts what the driver allocated meanwhile.
+  Bytes round_trip(const Bytes& batch) {
+    const Transmit transmit{.remote = server_, .size = batch.size(), .segment_size = k_datagram};
+    EXPECT_EQ(client_.send(transmit, batch), UdpSocket::SendState::done);
+    sent_ += batch.size();
+    serve();
+    Bytes back;
+    for (const Bytes& datagram : receive(client_, k_datagrams).datagrams) append(back, datagram);
+    return back;
+  }
+  [[nodiscard]] std::uint64_t allocations() const { return allocations_; }
+  [[nodiscard]] EchoMachine::Status machine() const { return machine_.snapshot(); }
+  [[nodiscard]] UdpSocketStatus socket() const { return driver_->snapshot().at(0); }
+
+ private:
+  void serve() {
+    const std::function<bool()> is_received = [this] { return machine_.snapshot().received_bytes >= sent_; };
+    const AllocationCounter counter;
+    const bool is_whole = loop_.run_until(is_received, k_patience);
+    loop_.poll();
+    allocations_ += counter.count();
+    EXPECT_TRUE(is_whole);
+  }
+
+  Loop loop_;
+  EchoMachine machine_;
+  Endpoint server_;
+  std::unique_ptr<UdpDriver> driver_;
+  UdpSocket client_;
+  std::size_t sent_ = 0;
+  std::uint64_t allocations_ = 0;
+};
+
+TEST_P(UdpTest, DriverEchoesEverythingInOrder) {
+  Echo echo(loopback(), GetParam().offload);
+  Bytes batch(Echo::k_datagrams * Echo::k_datagram);
+  for (std::size_t round = 0; round < 50; ++round) {
+    for (std::size_t i = 0; i < batch.size(); ++i) batch[i] = static_cast<std::byte>(round + i / Echo::k_datagram);
+    ASSERT_EQ(echo.round_trip(batch), batch);
+  }
+  EXPECT_EQ(echo.machine().dropped_bytes, 0u);
+  EXPECT_EQ(echo.socket().datagrams_sent, 1000u);
+}
+
+TEST_P(UdpTest, DriverAllocatesNothingPerPacketOnceWarm) {
+  Echo echo(loopback(), GetParam().offload);
+  const Bytes batch(Echo::k_datagrams * Echo::k_datagram);
+  for (int round = 0; round < 10; ++round) ASSERT_EQ(echo.round_trip(batch), batch);
+  const std::uint64_t warm_up = echo.allocations();
+  for (int round = 0; round < 200; ++round) ASSERT_EQ(echo.round_trip(batch), batch);
+  EXPECT_EQ(echo.allocations(), warm_up) << "for " << 200 * Echo::k_datagrams << " packets";
+  EXPECT_EQ(echo.socket().offload, GetParam().offload) << "the mode under test must not have fallen back";
+}
+
+TEST(AllocationCounterTest, CountsWhileItLivesAndOnlyThen) {
+  std::uint64_t count = 0;
+  {
+    const AllocationCounter counter;
+    ::operator delete(::operator new(1));
+    ::operator delete[](::operator new[](1));
+    ::operator delete(::operator new(1, std::nothrow), std::nothrow);
+    count = counter.count();
+  }
+  ::operator delete(::operator new(1));
+  EXPECT_EQ(count, 3u);
 }
 
 // Beats three times on a timer, then reports.

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counts what a thread allocates, for promises like "no allocation per packet". It replaces operator new of the whole
+// program: one .cpp file of a test or benchmark includes it, no other.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+namespace dig::testing {
+
+// Counts while it lives, on its own thread; one at a time.
+class AllocationCounter {
+ public:
+  AllocationCounter() noexcept { current_ = this; }
+  ~AllocationCounter() { current_ = nullptr; }
+  AllocationCounter(const AllocationCounter&) = delete;
+  AllocationCounter& operator=(const AllocationCounter&) = delete;
+
+  [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+
+  static void note_allocation() noexcept {
+    if (current_ != nullptr) ++current_->count_;
+  }
+
+ private:
+  static inline thread_local AllocationCounter* current_ = nullptr;
+  std::uint64_t count_ = 0;
+};
+
+}  // namespace dig::testing
+
+// Every form but the over-aligned ones, which are not counted: a sanitizer brings all of them, so that none can be left
+// to call another. Not inlined, or GCC 12 takes a free() that it sees for the wrong end of a new that it does not see.
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  dig::testing::AllocationCounter::note_allocation();
+  return std::malloc(size == 0 ? 1 : size);
+}
+void* operator new(std::size_t size) {
+  if (void* memory = ::operator new(size, std::nothrow)) return memory;
+  throw std::bad_alloc();
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return ::operator new(size, std::nothrow); }
+void* operator new[](std::size_t size) { return ::operator new(size); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { ::operator delete(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { ::operator delete(memory); }
+void operator delete[](void* memory) noexcept { ::operator delete(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { ::operator delete(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { ::operator delete(memory); }
