@@ -8,17 +8,10 @@
 #include <cstring>
 #include <memory>
 
+#include "base/address_class.hpp"
 #include "net/sockaddr.hpp"
 
 namespace dig::net {
-namespace {
-
-// fe80::/10, RFC 4291 section 2.5.6.
-bool is_link_local(const IpAddress& address) {
-  return !address.is_v4() && address.octets()[0] == 0xfe && (address.octets()[1] & 0xc0) == 0x80;
-}
-
-}  // namespace
 
 std::vector<InterfaceAddress> interface_addresses() {
   std::vector<InterfaceAddress> addresses;
@@ -45,7 +38,8 @@ std::vector<Endpoint> dialable_endpoints(const Endpoint& bound, const std::vecto
     for (const InterfaceAddress& item : addresses) {
       if (item.is_loopback != wants_loopback || item.address.family() != bound.address.family()) continue;
       const Endpoint endpoint{item.address, bound.port};
-      if (is_link_local(item.address) || std::ranges::find(endpoints, endpoint) != endpoints.end()) continue;
+      const bool needs_scope = !item.address.is_v4() && classify(item.address) == AddressClass::link_local;
+      if (needs_scope || std::ranges::find(endpoints, endpoint) != endpoints.end()) continue;
       endpoints.push_back(endpoint);
     }
   }

@@ -33,6 +33,16 @@ TEST(Interfaces, AnyBecomesTheAddressesOfItsFamilyWithLoopbackLast) {
               ElementsAre(Endpoint{address("2001:db8::7"), 4001}, Endpoint{address("::1"), 4001}));
 }
 
+TEST(Interfaces, OnlyLinkLocalAddressesThatNeedAScopeAreLeftOut) {
+  const std::vector<InterfaceAddress> addresses = {{"eth0", address("169.254.3.4"), false},
+                                                   {"eth0", address("febf::1"), false},
+                                                   {"eth0", address("fec0::1"), false}};
+  EXPECT_THAT(dialable_endpoints({IpAddress::any(IpFamily::v4), 1}, addresses),
+              ElementsAre(Endpoint{address("169.254.3.4"), 1}));
+  EXPECT_THAT(dialable_endpoints({IpAddress::any(IpFamily::v6), 1}, addresses),
+              ElementsAre(Endpoint{address("fec0::1"), 1}));
+}
+
 TEST(Interfaces, SpecificAddressIsItself) {
   EXPECT_THAT(dialable_endpoints({address("192.0.2.9"), 1}, {}), ElementsAre(Endpoint{address("192.0.2.9"), 1}));
   EXPECT_TRUE(dialable_endpoints({IpAddress::any(IpFamily::v4), 1}, {}).empty());
