@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/machine.hpp"
 
+#include <deque>
+
 #include "base/testing/echo_machine.hpp"
 #include "base/testing/machine_contract.hpp"
+#include "base/testing/stream_machine_contract.hpp"
 
 namespace dig::testing {
 namespace {
@@ -58,8 +61,82 @@ struct BeaconTraits {
   static std::vector<Bytes> inputs() { return {Bytes(2)}; }
 };
 
+// Gives back every line, pushes back while two of them wait, and leaves after a minute of silence.
+class LineEcho {
+ public:
+  struct Line {
+    std::string text;
+  };
+  struct Over {};
+  using Event = std::variant<Line, Over>;
+
+  explicit LineEcho(Instant now) : last_byte_(now) {}
+  void handle_bytes(Instant now, BytesView bytes) {
+    if (is_over_ || bytes.empty()) return;
+    last_byte_ = now;
+    for (const std::byte byte : bytes) handle_byte(byte);
+  }
+  void handle_eof(Instant) { end(); }
+  void handle_timeout(Instant now) {
+    if (const auto deadline = next_timeout(); deadline && now >= *deadline) end();
+  }
+  std::size_t poll_bytes(Instant, MutableBytes out) {
+    const std::size_t size = std::min(out.size(), output_.size());
+    std::copy_n(output_.begin(), size, out.begin());
+    output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(size));
+    return size;
+  }
+  std::optional<Event> poll_event() {
+    if (events_.empty()) return std::nullopt;
+    Event event = std::move(events_.front());
+    events_.pop_front();
+    return event;
+  }
+  bool wants_bytes() const { return !is_over_ && std::ranges::count(output_, std::byte{'\n'}) < 2; }
+  std::optional<Instant> next_timeout() const {
+    return is_over_ ? std::nullopt : std::optional(last_byte_ + std::chrono::minutes(1));
+  }
+
+ private:
+  void handle_byte(std::byte byte) {
+    line_.push_back(byte);
+    if (byte != std::byte{'\n'}) return;
+    append(output_, line_);
+    events_.push_back(Line{std::string(as_text(line_))});
+    line_.clear();
+  }
+  void end() {
+    if (!std::exchange(is_over_, true)) events_.push_back(Over{});
+  }
+
+  Instant last_byte_;
+  Bytes line_;
+  Bytes output_;
+  std::deque<Event> events_;
+  bool is_over_ = false;
+};
+
+struct LineEchoTraits {
+  using Subject = LineEcho;
+  class Owner {
+   public:
+    void handle(LineEcho&, Instant, const LineEcho::Event& event) {
+      const auto* line = std::get_if<LineEcho::Line>(&event);
+      story_ += line != nullptr ? line->text : "over";
+    }
+    std::string story() const { return story_; }
+
+   private:
+    std::string story_;
+  };
+  static std::unique_ptr<LineEcho> make(Instant now) { return std::make_unique<LineEcho>(now); }
+  static std::vector<Bytes> inputs() { return {to_bytes("one\ntwo\n\nthree"), to_bytes("\n")}; }
+  static Bytes flood() { return to_bytes("a\nb\nc\nd\n"); }
+};
+
 INSTANTIATE_TYPED_TEST_SUITE_P(Echo, MachineContract, EchoTraits);
 INSTANTIATE_TYPED_TEST_SUITE_P(Beacon, MachineContract, BeaconTraits);
+INSTANTIATE_TYPED_TEST_SUITE_P(LineEcho, StreamMachineContract, LineEchoTraits);
 
 TEST(EchoMachine, BatchThatDoesNotFitIsCutBetweenSegments) {
   EchoMachine machine;
