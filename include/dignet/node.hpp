@@ -66,7 +66,9 @@ class Node {
   [[nodiscard]] int event_handle() const noexcept;
   // Runs what is due and returns how many completions and events it delivered. Never blocks.
   std::size_t process();
-  // Set before the first process(); called with every NodeEvent.
+  // Set before the first process(); called with every NodeEvent. Events that peers cause while process() is not called
+  // wait up to 1024; beyond that they are lost, and a Warning (limit_reached) says so; streams that peers open are
+  // reset.
   void on_event(std::move_only_function<void(const NodeEvent&)> handler);
 
   [[nodiscard]] const NodeIdentity& identity() const noexcept;

@@ -37,6 +37,8 @@ OperationId Node::State::begin(Observer observer) {
 }
 
 void Node::State::observe(OperationId id, const OperationEvent& event) {
+  // The next progress says the same and more.
+  if (std::holds_alternative<ProgressEvent>(event) && outbox_.waiting() >= k_max_waiting) return;
   outbox_.put([this, id, event] {
     if (const auto found = observers_.find(id); found != observers_.end()) found->second(event);
   });
@@ -103,9 +105,7 @@ void Node::State::handle_fact(dig::Instant now, dig::node::NodeOutput fact) {
     return true;
   };
   if (auto* event = std::get_if<dig::node::NodeFact>(&fact)) {
-    outbox_.put([this, event = std::move(event->event)] {
-      if (on_event_) on_event_(event);
-    });
+    tell(std::move(event->event));
   } else if (auto* attempts = std::get_if<dig::node::AttemptsCompleted>(&fact)) {
     if (to_fetch(attempts->operation)) return;
     const auto connect = connects_.find(attempts->operation);
@@ -133,6 +133,38 @@ void Node::State::handle_fact(dig::Instant now, dig::node::NodeOutput fact) {
   }
 }
 
+void Node::State::tell(NodeEvent event) {
+  if (outbox_.waiting() < k_max_waiting) {
+    outbox_.put([this, event = std::move(event)] {
+      if (on_event_) on_event_(event);
+    });
+  } else if (lost_events_++ == 0) {
+    // Takes its place in the row where the first one is missing.
+    outbox_.put([this] {
+      const std::string count = std::to_string(lost_events_.exchange(0));
+      if (on_event_)
+        on_event_(Warning{Error(Errc::limit_reached, count + " events were lost: process() came too late")});
+    });
+  }
+}
+
+void Node::State::tell_accepted(dig::node::AppStreamAccepted accepted) {
+  if (outbox_.waiting() >= k_max_waiting) {
+    shell_->post([key = StreamKey{accepted.connection, accepted.stream}](dig::Instant now, dig::node::NodeCore& core) {
+      core.reset_app_stream(now, key.first, key.second, 0);
+    });
+    return;
+  }
+  outbox_.put([this, connection = accepted.connection.value, stream = accepted.stream.value,
+               protocol = std::move(accepted.protocol), peer = accepted.peer.to_string()] {
+    Stream taken(handle_, connection, stream, protocol, peer);
+    const auto found = protocol_handlers_.find(protocol);
+    if (found == protocol_handlers_.end()) return;
+    const auto handler = found->second;  // it may replace itself
+    if (*handler) (*handler)(std::move(taken));
+  });
+}
+
 void Node::State::handle_connect_ended(dig::Instant now, dig::node::ConnectEnded& ended) {
   const auto connect = connects_.extract(ended.operation);
   if (connect.empty()) return;
@@ -141,13 +173,7 @@ void Node::State::handle_connect_ended(dig::Instant now, dig::node::ConnectEnded
     complete_operation<ConnectReport>(job.id, job.done, std::unexpected(ended.result.error()));
     return;
   }
-  const auto& row = dig::ladder::method_row(dig::ladder::Tier::direct, dig::ladder::Method::tcp);
-  const PathEvent path{.from = {},
-                       .to = ended.result->path,
-                       .tier = static_cast<int>(row.tier),
-                       .tier_name = std::string(row.tier_name),
-                       .method = std::string(row.name),
-                       .peer_id = ended.result->peer.to_string()};
+  const PathEvent& path = ended.result->path;
   observe(job.id, path);
   complete_operation<ConnectReport>(job.id, job.done,
                                     ConnectReport{.connection = ended.result->connection.value,
@@ -188,14 +214,7 @@ void Node::State::handle_app_stream(dig::node::NodeOutput& fact) {
       completions_.complete<Stream>(id, std::move(stream));
     });
   } else if (auto* accepted = std::get_if<dig::node::AppStreamAccepted>(&fact)) {
-    outbox_.put([this, connection = accepted->connection.value, stream = accepted->stream.value,
-                 protocol = std::move(accepted->protocol), peer = accepted->peer.to_string()] {
-      Stream taken(handle_, connection, stream, protocol, peer);
-      const auto found = protocol_handlers_.find(protocol);
-      if (found == protocol_handlers_.end()) return;
-      const auto handler = found->second;  // it may replace itself
-      if (*handler) (*handler)(std::move(taken));
-    });
+    tell_accepted(std::move(*accepted));
   }
 }
 

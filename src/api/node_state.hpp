@@ -4,6 +4,7 @@
 // NodeShell::post() towards the loop and in the Outbox towards the application.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -57,9 +58,15 @@ struct Node::State final : detail::StreamOperations {
 
   // --- the loop's side ---
   void handle_fact(dig::Instant now, dig::node::NodeOutput fact);
+  void tell(NodeEvent event);
+  void tell_accepted(dig::node::AppStreamAccepted accepted);
   void handle_connect_ended(dig::Instant now, dig::node::ConnectEnded& ended);
   void handle_app_stream(dig::node::NodeOutput& fact);
   void start_fetch(dig::Instant now, OperationId id, Completions::Id done, FetchJob::Spec spec);
+
+  // What peers can bring about waits for process() up to this many calls; beyond, events are lost (a Warning says so)
+  // and new streams are refused. Completions always wait: there are as many as the application began operations.
+  static constexpr std::size_t k_max_waiting = 1024;
 
   struct ConnectJob {
     OperationId id = 0;
@@ -96,6 +103,7 @@ struct Node::State final : detail::StreamOperations {
   std::map<OperationId, std::shared_ptr<FetchJob>> fetches_;
   std::map<OperationId, std::unique_ptr<dig::net::Timer>> timeouts_;
   std::map<StreamKey, StreamWaits> stream_waits_;
+  std::atomic<std::uint64_t> lost_events_ = 0;  // since the last Warning about them; both sides
 };
 
 template <class T>

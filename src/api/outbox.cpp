@@ -17,6 +17,11 @@ void Outbox::put(Call call) {
   if (calls_.size() == 1) (void)!::write(wake_.value(), &one, sizeof one);
 }
 
+std::size_t Outbox::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return calls_.size();
+}
+
 std::size_t Outbox::run() {
   std::deque<Call> calls;
   {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace dig::ladder {
 namespace {
@@ -35,6 +36,15 @@ std::span<const MethodRow> methods() { return k_methods; }
 const MethodRow& method_row(Tier tier, Method method) {
   return *std::ranges::find_if(k_methods,
                                [&](const MethodRow& row) { return row.tier == tier && row.method == method; });
+}
+
+dignet::PathEvent path_event(const MethodRow& row, std::string from, std::string to, std::string peer_id) {
+  return {.from = std::move(from),
+          .to = std::move(to),
+          .tier = static_cast<int>(row.tier),
+          .tier_name = std::string(row.tier_name),
+          .method = std::string(row.name),
+          .peer_id = std::move(peer_id)};
 }
 
 std::string_view tier_name(Tier tier) { return std::ranges::find(k_methods, tier, &MethodRow::tier)->tier_name; }

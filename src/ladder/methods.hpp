@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/time.hpp"
+#include "dignet/events.hpp"
 
 namespace dig::ladder {
 
@@ -44,6 +46,8 @@ struct MethodRow {
 [[nodiscard]] std::span<const MethodRow> methods();
 [[nodiscard]] const MethodRow& method_row(Tier tier, Method method);
 [[nodiscard]] std::string_view tier_name(Tier tier);
+// What an operation is told of a path that was reached by this method.
+[[nodiscard]] dignet::PathEvent path_event(const MethodRow& row, std::string from, std::string to, std::string peer_id);
 
 inline constexpr std::uint8_t k_tier_count = 5;
 

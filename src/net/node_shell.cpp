@@ -53,6 +53,7 @@ class NodeShell::ReaderCache {
 namespace {
 
 constexpr std::size_t k_workers = 2;
+constexpr Duration k_goodbye = 1s;
 // What peers ask for is refused as busy beyond this: each waiting read holds a buffer of a chunk. The rest of the queue
 // is for this node's own work, which is bounded by the windows of its fetches.
 constexpr std::size_t k_max_queued_reads = 256;
@@ -135,13 +136,15 @@ void NodeShell::start(FactSink sink) {
 
 void NodeShell::stop() {
   if (thread_.joinable()) {
-    // Goodbyes first, as far as the sockets take them at once; what is unsent then is aborted with the transports.
+    // What was written and the goodbyes first; what a peer does not take in time is aborted with the transports.
     loop_->post([this] {
       const Instant now = monotonic_now();
       core_->close_all(now);
       pump(now);
-      transports_.reset();
-      loop_->stop();
+      transports_->drain(k_goodbye, [this] {
+        transports_.reset();
+        loop_->stop();
+      });
     });
     thread_.join();
   }

@@ -81,6 +81,7 @@ class TcpTransports::Impl {
   void cancel_dial(DialId id);
   void flush(TransportId id);
   void close(TransportId id, CloseMode mode);
+  void drain(Duration limit, Task done);
   [[nodiscard]] std::optional<TransportStatus> status(TransportId id) const;
   [[nodiscard]] TcpTransportsStatus snapshot() const;
 
@@ -88,6 +89,9 @@ class TcpTransports::Impl {
   using TransportPointer = std::shared_ptr<Transport>;
   using ListenerPointer = std::shared_ptr<Listener>;
   using DialPointer = std::shared_ptr<Dial>;
+
+  void end_listening_and_dialling();
+  void tell_if_drained();
 
   // tcp_transfer.cpp: bytes of one transport
   [[nodiscard]] TransportPointer add_transport(UniqueFd fd, const Endpoint& local, const Endpoint& remote);
@@ -131,6 +135,8 @@ class TcpTransports::Impl {
   std::unordered_map<ListenerId, ListenerPointer> listeners_;
   std::unordered_map<DialId, DialPointer> dials_;
   std::uint64_t last_id_ = 0;
+  Task drained_;  // while draining
+  std::unique_ptr<Timer> drain_limit_;
   TcpTransportsStatus counters_;
 };
 

@@ -187,6 +187,7 @@ void TcpTransports::Impl::remove(const TransportPointer& transport, CloseMode mo
   boost::system::error_code ignored;
   transport->socket.close(ignored);
   transports_.erase(transport->id);
+  tell_if_drained();
 }
 
 void TcpTransports::Impl::flush(TransportId id) {

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "net/tcp_engine.hpp"
 
@@ -24,6 +25,7 @@ void TcpTransports::dial(DialId id, std::vector<Endpoint> candidates, const Dial
 void TcpTransports::cancel_dial(DialId id) { impl_->cancel_dial(id); }
 void TcpTransports::flush(TransportId id) { impl_->flush(id); }
 void TcpTransports::close(TransportId id, CloseMode mode) { impl_->close(id, mode); }
+void TcpTransports::drain(Duration limit, Task done) { impl_->drain(limit, std::move(done)); }
 std::optional<TransportStatus> TcpTransports::status(TransportId id) const { return impl_->status(id); }
 TcpTransportsStatus TcpTransports::snapshot() const { return impl_->snapshot(); }
 
@@ -31,9 +33,27 @@ TcpTransports::Impl::Impl(Loop& loop, TransportOwner& owner, Limits limits)
     : loop_(loop), owner_(owner), limits_(limits), read_buffer_(take_buffer()) {}
 
 TcpTransports::Impl::~Impl() {
+  end_listening_and_dialling();
+  while (!transports_.empty()) remove(TransportPointer(transports_.begin()->second), CloseMode::abort);
+}
+
+void TcpTransports::Impl::end_listening_and_dialling() {
   while (!listeners_.empty()) stop_listening(listeners_.begin()->first);
   while (!dials_.empty()) drop_dial(DialPointer(dials_.begin()->second));
-  while (!transports_.empty()) remove(TransportPointer(transports_.begin()->second), CloseMode::abort);
+}
+
+void TcpTransports::Impl::drain(Duration limit, Task done) {
+  end_listening_and_dialling();
+  drained_ = std::move(done);
+  drain_limit_ = std::make_unique<Timer>(loop_, [this](Instant) { std::exchange(drained_, nullptr)(); });
+  drain_limit_->set(monotonic_now() + limit);
+  tell_if_drained();
+}
+
+void TcpTransports::Impl::tell_if_drained() {
+  if (!drained_ || !transports_.empty()) return;
+  drain_limit_.reset();
+  loop_.post(std::exchange(drained_, nullptr));
 }
 
 std::optional<TransportStatus> TcpTransports::Impl::status(TransportId id) const {

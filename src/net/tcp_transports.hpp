@@ -136,6 +136,10 @@ class TcpTransports {
   // After this no handle_… comes for the id; graceful still calls poll_bytes until it returns 0.
   void close(TransportId id, CloseMode mode);
 
+  // Ends listening and dialling, and calls done() from the loop once the last transport has ended or `limit` is over:
+  // what was closed gracefully has time to reach its peer. Once only.
+  void drain(Duration limit, Task done);
+
   [[nodiscard]] std::optional<TransportStatus> status(TransportId id) const;
   [[nodiscard]] TcpTransportsStatus snapshot() const;
 

@@ -69,12 +69,22 @@ void AppStream::handle_written(Instant /*now*/, std::size_t size) {
   if (outgoing_sent_ == outgoing_.size()) answer_write({});
 }
 
+bool AppStream::handle_rest(BytesView bytes, bool is_end) {
+  if (has_stopped_ || has_told_end_) return false;
+  append(rest_, bytes);
+  has_end_ = has_end_ || is_end;
+  return true;
+}
+
 void AppStream::handle_closed(Instant /*now*/, const Error& why) {
-  if (is_opening_ && !is_inbound()) sink_.put(AppStreamOpened{opening_, connection_, peer_, std::unexpected(why)});
+  const bool was_never_open = is_opening_ && !is_inbound();
+  if (was_never_open) sink_.put(AppStreamOpened{opening_, connection_, peer_, std::unexpected(why)});
   is_opening_ = false;
   if (is_reading_) {
     incoming_.clear();
     answer_read(std::unexpected(why), false);
+  } else if (!was_never_open && !has_stopped_ && !has_told_end_) {
+    sink_.keep_rest(*this, {std::move(rest_), 0, has_end_, why});
   }
   if (is_writing_) answer_write(std::unexpected(why));
 }

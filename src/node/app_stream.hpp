@@ -13,9 +13,18 @@ namespace dig::node {
 
 class AppStream;
 
+// What is left of a stream that ended before the application had read it all.
+struct AppStreamRest {
+  Bytes bytes;
+  std::size_t read = 0;
+  bool has_end = false;  // the peer had finished: after the bytes comes the end
+  Error why;             // else this
+};
+
 // Where application streams put what they have to tell.
 class AppStreamSink : public virtual OutputSink {
  public:
+  virtual void keep_rest(AppStream& stream, AppStreamRest rest) = 0;
   virtual void add_app_stream(AppStream& stream) = 0;
   virtual void remove_app_stream(AppStream& stream) = 0;
 };
@@ -54,6 +63,7 @@ class AppStream final : public StreamHandler {
   void handle_written(Instant now, std::size_t size) override;
   [[nodiscard]] bool has_finished_writing() const override { return wants_finish_ && outgoing_.empty(); }
   [[nodiscard]] bool may_end() const override { return (has_told_end_ || has_stopped_) && !is_writing_; }
+  [[nodiscard]] bool handle_rest(BytesView bytes, bool is_end) override;
   void handle_closed(Instant now, const Error& why) override;
 
  private:
@@ -69,6 +79,7 @@ class AppStream final : public StreamHandler {
   bool is_opening_ = true;
   bool is_reading_ = false;
   Bytes incoming_;
+  Bytes rest_;
   bool has_end_ = false;
   bool has_told_end_ = false;
   bool has_stopped_ = false;

@@ -12,8 +12,10 @@ struct Sink final : AppStreamSink {
   void put(NodeOutput output) override { outputs.push_back(std::move(output)); }
   void add_app_stream(AppStream& /*stream*/) override { ++known; }
   void remove_app_stream(AppStream& /*stream*/) override { --known; }
+  void keep_rest(AppStream& /*stream*/, AppStreamRest rest) override { rests.push_back(std::move(rest)); }
 
   std::deque<NodeOutput> outputs;
+  std::deque<AppStreamRest> rests;
   int known = 0;
 };
 
@@ -39,6 +41,29 @@ struct AppStreamTest : ::testing::Test {
   Sink sink;
   AppStream stream{sink, ConnectionId{3}, PeerId(), "/app/1"};
 };
+
+TEST_F(AppStreamTest, what_nobody_read_before_the_connection_closed_is_kept_with_the_reason) {
+  EXPECT_TRUE(stream.handle_rest(as_bytes("ab"), false));
+  EXPECT_TRUE(stream.handle_rest(as_bytes("c"), true));
+  stream.handle_closed(now, Error(Errc::connection_reset));
+  ASSERT_EQ(sink.rests.size(), 1U);
+  EXPECT_EQ(as_text(sink.rests.front().bytes), "abc");
+  EXPECT_TRUE(sink.rests.front().has_end);
+  EXPECT_EQ(sink.rests.front().why.code(), Errc::connection_reset);
+
+  AppStream stopped(sink, ConnectionId{3}, PeerId(), "/app/1");
+  stopped.handle_opened(StreamId{8});
+  stopped.stop_reading();
+  EXPECT_FALSE(stopped.handle_rest(as_bytes("x"), false));
+  stopped.handle_closed(now, Error(Errc::connection_reset));
+
+  AppStream reading(sink, ConnectionId{3}, PeerId(), "/app/1");
+  reading.handle_opened(StreamId{9});
+  reading.read(8);
+  reading.handle_closed(now, Error(Errc::connection_reset));
+  EXPECT_EQ(code(next<AppRead>().result), Errc::connection_reset);
+  EXPECT_EQ(sink.rests.size(), 1U);  // whoever reads was told, whoever stopped needs nothing
+}
 
 TEST_F(AppStreamTest, takes_only_what_was_asked_for) {
   EXPECT_TRUE(stream.receive_space().empty());

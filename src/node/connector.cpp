@@ -2,6 +2,7 @@
 #include "node/connector.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace dig::node {
 namespace {
@@ -17,10 +18,11 @@ std::optional<IpFamily> family_of(Protocol name) {
 Connector::Connector(Instant now, const std::vector<Multiaddr>& addresses, ladder::AttemptLog& log,
                      const Limits& limits)
     : log_(log), limits_(limits), row_(ladder::method_row(ladder::Tier::direct, ladder::Method::tcp)) {
+  std::vector<Endpoint> known;
   for (const Multiaddr& address : addresses) {
-    if (candidates_.size() + names_.size() == limits_.max_addresses) break;
+    if (known.size() + names_.size() == limits_.max_addresses) break;
     if (const auto endpoint = address.tcp_endpoint()) {
-      candidates_.push_back(*endpoint);
+      known.push_back(*endpoint);
     } else if (const auto name = address.dns_tcp()) {
       events_.push_back(Resolve{names_.size(), name->host, family_of(name->protocol)});
       names_.push_back({address.to_string(), name->port, now, true});
@@ -30,7 +32,15 @@ Connector::Connector(Instant now, const std::vector<Multiaddr>& addresses, ladde
       note_failure(why);
     }
   }
-  race_when_resolved(now);
+  if (known.empty() && names_.empty() && !worst_)
+    note_failure(Error(Errc::address_not_dialable, "no address is known"));
+  race_.emplace(now, known, limits_.race, completeness());
+  drain_race(now);
+}
+
+dial::HappyEyeballs::Candidates Connector::completeness() const {
+  return std::ranges::any_of(names_, &Name::is_open) ? dial::HappyEyeballs::Candidates::more_to_come
+                                                     : dial::HappyEyeballs::Candidates::complete;
 }
 
 void Connector::handle_resolved(Instant now, std::size_t index, Result<std::vector<IpAddress>> addresses) {
@@ -38,33 +48,25 @@ void Connector::handle_resolved(Instant now, std::size_t index, Result<std::vect
   if (is_done_ || !name.is_open) return;
   name.is_open = false;
   if (addresses && addresses->empty()) addresses = fail(Errc::resolve_failed, name.target);
+  std::vector<Endpoint> found;
   if (addresses) {
-    for (const IpAddress& address : *addresses) candidates_.push_back({address, name.port});
+    for (const IpAddress& address : *addresses) found.push_back({address, name.port});
   } else {
     log_.end(log_.begin(name.started, row_, name.target), now, dignet::Outcome::failed, addresses.error());
     note_failure(addresses.error());
   }
-  race_when_resolved(now);
-}
-
-void Connector::race_when_resolved(Instant now) {
-  if (std::ranges::any_of(names_, &Name::is_open)) return;
-  if (candidates_.empty()) {
-    finish(now, std::unexpected(worst_.value_or(Error(Errc::address_not_dialable, "no address of the peer is known"))));
-    return;
-  }
-  race_.emplace(now, candidates_, limits_.race);
+  race_->add(now, found, completeness());
   drain_race(now);
 }
 
 void Connector::handle_established(Instant now, std::size_t index) {
-  if (is_done_ || !race_) return;
+  if (is_done_) return;
   race_->handle_connected(now, index);
   drain_race(now);
 }
 
 void Connector::handle_failed(Instant now, std::size_t index, const Error& error) {
-  if (is_done_ || !race_) return;
+  if (is_done_) return;
   if (const auto attempt = attempts_.find(index); attempt != attempts_.end()) {
     log_.end(attempt->second, now, dignet::Outcome::failed, error);
   }
@@ -74,19 +76,15 @@ void Connector::handle_failed(Instant now, std::size_t index, const Error& error
 }
 
 void Connector::handle_timeout(Instant now) {
-  if (is_done_ || !race_) return;
+  if (is_done_) return;
   race_->handle_timeout(now);
   drain_race(now);
 }
 
 void Connector::cancel(Instant now) {
   if (is_done_) return;
-  if (race_) {
-    race_->cancel(now);
-    drain_race(now);
-  } else {
-    finish(now, fail(Errc::cancelled));
-  }
+  race_->cancel(now);
+  drain_race(now);
 }
 
 std::optional<Connector::Event> Connector::poll_event() {
@@ -96,9 +94,7 @@ std::optional<Connector::Event> Connector::poll_event() {
   return event;
 }
 
-std::optional<Instant> Connector::next_timeout() const {
-  return is_done_ || !race_ ? std::nullopt : race_->next_timeout();
-}
+std::optional<Instant> Connector::next_timeout() const { return is_done_ ? std::nullopt : race_->next_timeout(); }
 
 void Connector::note_failure(Error error) {
   const bool is_worse = error.info().kind == ErrorKind::integrity || error.code() == Errc::dialled_self;
@@ -120,17 +116,29 @@ void Connector::drain_race(Instant now) {
       events_.push_back(Cancel{cancelled->index});
     } else if (const auto* won = std::get_if<dial::Won>(&*event)) {
       log_.end(attempts_.at(won->index), now, dignet::Outcome::won);
-      finish(now, won->index);
+      end_open_names(now, dignet::Outcome::cancelled, Error(Errc::cancelled));
+      finish(won->index);
       return;
     } else if (const auto* failed = std::get_if<dial::Failed>(&*event)) {
       const bool is_cancelled = failed->error.code() == Errc::cancelled;
-      finish(now, std::unexpected(is_cancelled ? failed->error : worst_.value_or(failed->error)));
+      end_open_names(now, is_cancelled ? dignet::Outcome::cancelled : dignet::Outcome::failed,
+                     is_cancelled ? failed->error : Error(Errc::resolve_failed, "no answer in time"));
+      finish(std::unexpected(is_cancelled ? failed->error : worst_.value_or(failed->error)));
       return;
     }
   }
 }
 
-void Connector::finish(Instant /*now*/, Result<std::size_t> result) {
+// Names that the end of the race found unanswered.
+void Connector::end_open_names(Instant now, dignet::Outcome outcome, const Error& why) {
+  for (Name& name : names_) {
+    if (!std::exchange(name.is_open, false)) continue;
+    log_.end(log_.begin(name.started, row_, name.target), now, outcome, why);
+    if (outcome == dignet::Outcome::failed) note_failure(why);
+  }
+}
+
+void Connector::finish(Result<std::size_t> result) {
   is_done_ = true;
   events_.push_back(Done{std::move(result)});
 }

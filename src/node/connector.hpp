@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reaches one peer by its addresses: resolves names, races the addresses as RFC 8305 says, and counts an address as won
-// only when the peer has proven its identity there. Keeps the attempt list as it goes.
+// Reaches one peer by its addresses: races them as RFC 8305 says, resolves names meanwhile and lets what they mean join
+// the race, and counts an address as won only when the peer has proven its identity there. Keeps the attempt list as it
+// goes.
 #pragma once
 
 #include <cstdint>
@@ -58,6 +59,8 @@ class Connector {
   [[nodiscard]] std::optional<Event> poll_event();
   [[nodiscard]] std::optional<Instant> next_timeout() const;
   [[nodiscard]] bool is_done() const noexcept { return is_done_; }
+  // The method by which it reaches the peer.
+  [[nodiscard]] const ladder::MethodRow& method() const noexcept { return row_; }
 
  private:
   struct Name {
@@ -68,16 +71,16 @@ class Connector {
   };
 
   void note_failure(Error error);
-  void race_when_resolved(Instant now);
+  [[nodiscard]] dial::HappyEyeballs::Candidates completeness() const;
+  void end_open_names(Instant now, dignet::Outcome outcome, const Error& why);
   void drain_race(Instant now);
-  void finish(Instant now, Result<std::size_t> result);
+  void finish(Result<std::size_t> result);
 
   ladder::AttemptLog& log_;
   Limits limits_;
   const ladder::MethodRow& row_;
   std::vector<Name> names_;
-  std::vector<Endpoint> candidates_;
-  std::optional<dial::HappyEyeballs> race_;
+  std::optional<dial::HappyEyeballs> race_;                    // from the constructor on
   std::map<std::size_t, ladder::AttemptLog::Index> attempts_;  // by index of the race
   std::optional<Error> worst_;  // what to tell when all fail: a proven wrong identity before anything else
   std::deque<Event> events_;

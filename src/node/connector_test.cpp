@@ -101,20 +101,35 @@ TEST_F(ConnectorTest, a_proven_wrong_identity_is_the_reason_that_is_told) {
   }
 }
 
-TEST_F(ConnectorTest, names_are_resolved_before_the_race) {
+TEST_F(ConnectorTest, what_a_name_means_joins_the_race_that_known_addresses_have_begun) {
   make({k_name, k_first});
   const auto resolve = next<Connector::Resolve>();
   ASSERT_TRUE(resolve);
   EXPECT_EQ(resolve->name, "peer.example");
   EXPECT_EQ(resolve->family, IpFamily::v4);
-  EXPECT_FALSE(connector->poll_event());
+  EXPECT_EQ(next<Connector::Dial>()->remote, *Endpoint::parse("192.0.2.1:1"));  // RFC 8305 §3: at once
   connector->handle_resolved(now, resolve->index, std::vector{*IpAddress::parse("192.0.2.9")});
-  std::vector<Endpoint> dialled{next<Connector::Dial>()->remote};
+  EXPECT_FALSE(connector->poll_event());
   connector->handle_timeout(now + 250ms);
-  dialled.push_back(next<Connector::Dial>()->remote);
-  EXPECT_EQ(std::ranges::count(dialled, *Endpoint::parse("192.0.2.9:3")), 1);
+  EXPECT_EQ(next<Connector::Dial>()->remote, *Endpoint::parse("192.0.2.9:3"));
   connector->handle_resolved(now, resolve->index, fail(Errc::resolve_failed));  // a second answer
   EXPECT_FALSE(connector->poll_event());
+}
+
+TEST_F(ConnectorTest, a_name_that_is_never_resolved_holds_nothing_up_and_is_told_of) {
+  make({k_name, k_first});
+  (void)next<Connector::Resolve>();
+  connector->handle_established(now + 5ms, next<Connector::Dial>()->index);
+  ASSERT_TRUE(next<Connector::Done>()->result);
+  EXPECT_EQ(outcomes(), (std::vector{won, cancelled}));
+
+  log = ladder::AttemptLog(now);
+  make({k_name});
+  (void)next<Connector::Resolve>();
+  ASSERT_EQ(connector->next_timeout(), now + 10s);
+  connector->handle_timeout(now + 10s);
+  expect_failed(Errc::resolve_failed);
+  EXPECT_EQ(outcomes(), std::vector{failed});
 }
 
 TEST_F(ConnectorTest, a_name_that_cannot_be_resolved_leaves_the_other_addresses) {
@@ -125,7 +140,7 @@ TEST_F(ConnectorTest, a_name_that_cannot_be_resolved_leaves_the_other_addresses)
   ASSERT_TRUE(dial);
   connector->handle_established(now, dial->index);
   ASSERT_TRUE(next<Connector::Done>()->result);
-  EXPECT_EQ(outcomes(), (std::vector{failed, won}));
+  EXPECT_EQ(outcomes(), (std::vector{won, failed}));
 }
 
 TEST_F(ConnectorTest, a_name_without_addresses_alone_is_the_end) {
@@ -174,7 +189,7 @@ TEST_F(ConnectorTest, a_cancel_ends_every_phase_as_cancelled) {
   expect_failed(Errc::cancelled);  // although an address had failed before
   connector->cancel(now);
   EXPECT_FALSE(connector->poll_event());
-  EXPECT_EQ(outcomes(), (std::vector{failed, cancelled}));
+  EXPECT_EQ(outcomes(), (std::vector{cancelled, failed, cancelled}));  // the name, then the two addresses
 }
 
 }  // namespace

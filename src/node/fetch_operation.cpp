@@ -106,7 +106,7 @@ void FetchOperation::start(Instant now) {
 void FetchOperation::dial(Instant now, exchange::HolderId id) {
   Holder& holder = holders_.at(id);
   holder.redial_at.reset();
-  if (PeerLink* link = host_.find_link(holder.spec.peer)) {
+  if (PeerLink* link = host_.find_link(holder.spec.peer, holder.silent)) {
     holder.is_dialling = false;
     open_stream(now, id, *link);
     return;
@@ -115,10 +115,12 @@ void FetchOperation::dial(Instant now, exchange::HolderId id) {
   host_.dial_holder(now, id_, id, holder.spec, log_);
 }
 
-void FetchOperation::handle_connected(Instant now, exchange::HolderId id, const Result<ConnectionId>& result) {
+void FetchOperation::handle_connected(Instant now, exchange::HolderId id, const Result<ConnectionId>& result,
+                                      bool was_answered) {
   if (is_over_) return;
   Holder& holder = holders_.at(id);
   holder.is_dialling = false;
+  holder.was_reached = holder.was_reached || was_answered;
   tell_attempts();
   PeerLink* link = result ? host_.find_link(*result) : nullptr;
   if (link != nullptr) {
@@ -137,25 +139,34 @@ void FetchOperation::open_stream(Instant now, exchange::HolderId id, PeerLink& l
   holder.path = Multiaddr::tcp(link.remote()).to_string();
   holder.client = raw;
   holder.is_ready = false;
+  holder.was_reached = true;
   const auto stream = link.open(now, std::string(k_store_protocol), std::move(client));
   if (!stream) {
     holder.client = nullptr;
     lose(now, id, stream.error());
-    return;
   }
+}
+
+// Several holders give at the same time; one path is told as that of the fetch, until its holder is lost.
+void FetchOperation::choose_path() {
+  const auto is_usable = [](const Holder& holder) { return holder.client != nullptr && holder.is_ready; };
+  if (path_holder_ && is_usable(holders_.at(*path_holder_))) return;
+  path_holder_.reset();
+  const auto next = std::ranges::find_if(holders_, [&](const auto& entry) { return is_usable(entry.second); });
+  if (next == holders_.end()) return;
+  path_holder_ = next->first;
+  const Holder& holder = next->second;
+  if (holder.path == current_path_) return;
   const auto& row = ladder::method_row(ladder::Tier::direct, ladder::Method::tcp);
-  host_.put(PathChosen{id_, dignet::PathEvent{.from = std::exchange(current_path_, holder.path),
-                                              .to = holder.path,
-                                              .tier = static_cast<int>(row.tier),
-                                              .tier_name = std::string(row.tier_name),
-                                              .method = std::string(row.name),
-                                              .peer_id = holder.spec.peer.to_string()}});
+  host_.put(PathChosen{id_, ladder::path_event(row, std::exchange(current_path_, holder.path), holder.path,
+                                               holder.spec.peer.to_string())});
 }
 
 // The holder speaks the protocol: the coordinator may use it.
 void FetchOperation::handle_ready(Instant now, exchange::HolderId id) {
   holders_.at(id).is_ready = true;
   has_reached_any_ = true;
+  choose_path();
   fetch_.holder_added(now, id);
   tell_no_more_holders(now);
   host_.mark_active(id_);
@@ -165,13 +176,16 @@ void FetchOperation::handle_ready(Instant now, exchange::HolderId id) {
 // proved is not.
 void FetchOperation::lose(Instant now, exchange::HolderId id, const Error& why) {
   Holder& holder = holders_.at(id);
-  const bool was_connected = std::exchange(holder.client, nullptr) != nullptr;
-  if (is_over_ || holder.is_dropped) return;
+  holder.client = nullptr;
+  if (is_over_) return;
+  choose_path();
+  if (holder.is_dropped) return;
   if (!holder.is_ready && (!unreachable_ || why.info().kind == ErrorKind::integrity)) unreachable_ = why;
   const bool is_by_chance = why.info().kind != ErrorKind::integrity && why.code() != Errc::protocol_not_supported &&
                             why.code() != Errc::dialled_self;
-  const bool was_reached = was_connected || holder.redials > 0;
-  if (was_reached && is_by_chance && holder.redials < limits_.max_redials) {
+  // The connection may be dead without anybody having noticed yet.
+  if (why.code() == Errc::phase_timeout || why.code() == Errc::peer_silent) holder.silent = holder.connection;
+  if (holder.was_reached && is_by_chance && holder.redials < limits_.max_redials) {
     holder.redial_at = now + limits_.redial_delay * (1U << holder.redials);
     ++holder.redials;
     fetch_.expect_holders();  // before it hears that this one is gone, which may be the last it has

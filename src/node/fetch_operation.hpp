@@ -35,8 +35,8 @@ class FetchHost : public virtual OutputSink {
  public:
   // The operation has something to drain.
   virtual void mark_active(OperationId operation) = 0;
-  // A standing connection to the peer, or nullptr.
-  [[nodiscard]] virtual PeerLink* find_link(const PeerId& peer) = 0;
+  // A standing connection to the peer other than `except`, or nullptr.
+  [[nodiscard]] virtual PeerLink* find_link(const PeerId& peer, std::optional<ConnectionId> except) = 0;
   [[nodiscard]] virtual PeerLink* find_link(ConnectionId connection) = 0;
   // Answered by FetchOperation::handle_connected.
   virtual void dial_holder(Instant now, OperationId operation, exchange::HolderId holder, const HolderSpec& spec,
@@ -61,7 +61,8 @@ class FetchOperation {
   FetchOperation& operator=(const FetchOperation&) = delete;
 
   void start(Instant now);
-  void handle_connected(Instant now, exchange::HolderId holder, const Result<ConnectionId>& result);
+  // `was_answered`: a transport to the holder stood, also when its handshake then failed.
+  void handle_connected(Instant now, exchange::HolderId holder, const Result<ConnectionId>& result, bool was_answered);
   void handle_disk(Instant now, DiskRequestId id, Result<DiskAnswer> answer);
   void handle_timeout(Instant now);
   // Moves everything on; the core calls it after mark_active().
@@ -84,6 +85,8 @@ class FetchOperation {
     bool is_dialling = false;
     bool is_ready = false;    // its stream has agreed on the protocol
     bool is_dropped = false;  // by the coordinator: never used again
+    bool was_reached = false;
+    std::optional<ConnectionId> silent;  // stands, but the holder did not answer on it: not to be used again
     std::uint32_t redials = 0;
     std::optional<Instant> redial_at;
     std::string path;
@@ -97,6 +100,7 @@ class FetchOperation {
   void handle_ready(Instant now, exchange::HolderId id);
   void lose(Instant now, exchange::HolderId id, const Error& why);
   void tell_no_more_holders(Instant now);
+  void choose_path();
   [[nodiscard]] bool drain_client(Instant now, exchange::HolderId id);
   void handle_client_event(Instant now, exchange::HolderId id, exchange::ClientEvent& event);
   [[nodiscard]] bool drain_fetch(Instant now);
@@ -122,6 +126,8 @@ class FetchOperation {
   std::optional<PartialId> partial_;
   std::map<DiskRequestId, std::uint64_t> writes_;  // -> chunk index
   std::optional<DiskRequestId> opening_;
+  // The holder whose path is told as the one in use, and that path.
+  std::optional<exchange::HolderId> path_holder_;
   std::string current_path_;
   std::optional<Error> unreachable_;  // why holders could not be reached: a proven wrong identity before anything else
   bool has_reached_any_ = false;

@@ -37,11 +37,27 @@ bool NodeCore::admits(Instant now, const Endpoint& remote) {
     const PeerLink& link = *entry.second.link;
     return link.direction() == Direction::inbound && AcceptLimiter::prefix_of(link.remote().address) == source;
   };
-  if (links_.size() >= config_.limits.max_connections) return false;
   if (static_cast<std::size_t>(std::ranges::count_if(links_, is_of_source)) >= config_.limits.max_inbound_per_source) {
     return false;
   }
-  return limiter_.admit(now, remote.address) == AcceptLimiter::Verdict::admitted;
+  if (limiter_.admit(now, remote.address) != AcceptLimiter::Verdict::admitted) return false;
+  if (links_.size() < config_.limits.max_connections || evict_idle(now)) return true;
+  limiter_.handshake_ended(remote.address);
+  return false;
+}
+
+bool NodeCore::evict_idle(Instant now) {
+  PeerLink* longest = nullptr;
+  for (const auto& [id, entry] : links_) {
+    PeerLink& link = *entry.link;
+    const auto since = link.idle_since();
+    if (link.direction() != Direction::inbound || !link.is_established() || link.is_closed() || !since) continue;
+    if (longest == nullptr || *since < *longest->idle_since()) longest = &link;
+  }
+  if (longest == nullptr) return false;
+  longest->close(now, Error(Errc::limit_reached, "idle, and its place was needed"));
+  settle(now);
+  return true;
 }
 
 void NodeCore::handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote) {
@@ -60,6 +76,7 @@ void NodeCore::handle_dialled(Instant now, DialId dial, ConnectionId id, const E
   Dialling& dialling = diallings_.at(ref.mapped().dialling);
   dialling.dials.erase(ref.mapped().index);
   dialling.handshakes.emplace(ref.mapped().index, id);
+  dialling.has_connected = true;
   add_link(now, id, Direction::outbound, local, remote, ref.mapped(), dialling.peer);
   put(Flush{id});
   settle(now);
@@ -210,8 +227,9 @@ void NodeCore::end_handshake(Link& entry) {
   if (std::exchange(entry.is_half_open, false)) limiter_.handshake_ended(entry.link->remote().address);
 }
 
-PeerLink* NodeCore::find_link(const PeerId& peer) {
+PeerLink* NodeCore::find_link(const PeerId& peer, std::optional<ConnectionId> except) {
   for (auto [found, last] = peers_.equal_range(peer); found != last; ++found) {
+    if (found->second == except) continue;
     if (PeerLink* link = find_link(found->second)) return link;
   }
   return nullptr;
@@ -288,6 +306,7 @@ void NodeCore::settle(Instant now) {
     found->second->drain(now);
     if (found->second->is_over()) fetches_.erase(found);
   }
+  reset_evicted_store_streams(now);
   for (DiskRequest& request : stores_.take_requests(next_id_)) put(std::move(request));
   for (const ConnectionId id : std::exchange(closed_, {})) {
     const auto found = links_.find(id);
@@ -302,6 +321,14 @@ void NodeCore::settle(Instant now) {
   }
   for (const ConnectionId id : std::exchange(touched_, {})) {
     if (const auto found = links_.find(id); found != links_.end()) reschedule(found->second);
+  }
+}
+
+void NodeCore::reset_evicted_store_streams(Instant now) {
+  for (const StoreService::Ready& evicted : stores_.take_evicted()) {
+    if (PeerLink* link = find_link(evicted.connection)) {
+      link->reset(now, evicted.stream, 0, Error(Errc::limit_reached, "idle, and its place was needed"));
+    }
   }
 }
 

@@ -52,7 +52,9 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
     std::size_t max_connections_per_peer = 8;
     std::size_t max_inbound_per_source = 64;  // standing, of one address prefix: identities are free, addresses are not
     std::size_t max_app_streams_per_connection = 256;  // inbound, over all application protocols
-    Duration linger = 6s;                              // of a closed connection that still has bytes to send
+    std::size_t max_rest_bytes = std::size_t{32}
+                                 << 20U;  // of ended application streams, read by nobody yet; all of them
+    Duration linger = 6s;                 // of a closed connection that still has bytes to send
     AcceptLimiter::Limits accepts;
     yamux::Limits yamux;
     PeerLink::Limits link;
@@ -125,6 +127,7 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
     Connector connector;
     std::map<std::size_t, DialId> dials;
     std::map<std::size_t, ConnectionId> handshakes;
+    bool has_connected = false;  // somebody listens there, whatever became of the handshake
   };
   using DiallingId = std::uint64_t;
   struct DialRef {
@@ -155,7 +158,7 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   // FetchHost and AppStreamSink
   void put(NodeOutput output) override { outputs_.push_back(std::move(output)); }
   void mark_active(OperationId operation) override { active_.insert(operation); }
-  [[nodiscard]] PeerLink* find_link(const PeerId& peer) override;
+  [[nodiscard]] PeerLink* find_link(const PeerId& peer, std::optional<ConnectionId> except) override;
   [[nodiscard]] PeerLink* find_link(ConnectionId connection) override;
   void dial_holder(Instant now, OperationId operation, exchange::HolderId holder, const HolderSpec& spec,
                    ladder::AttemptLog& log) override;
@@ -163,6 +166,7 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   [[nodiscard]] DiskRequestId ask_disk(OperationId operation, decltype(DiskRequest::request) request) override;
   void add_app_stream(AppStream& stream) override;
   void remove_app_stream(AppStream& stream) override;
+  void keep_rest(AppStream& stream, AppStreamRest rest) override;
 
   void add_link(Instant now, ConnectionId id, Direction direction, const Endpoint& local, const Endpoint& remote,
                 std::optional<DialRef> dial, std::optional<PeerId> expected);
@@ -174,7 +178,13 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   void abandon_dial(Instant now, Dialling& dialling, std::size_t index);
   void end_connect(Instant now, OperationId id, Result<ConnectSuccess> result);
   void tell_attempts(OperationId id, ladder::AttemptLog& log);
+  using AppStreamKey = std::pair<ConnectionId, StreamId>;
   [[nodiscard]] AppStream* find_app_stream(ConnectionId connection, StreamId stream);
+  void read_rest(const AppStreamKey& key, std::size_t max_bytes);
+  void drop_rest(const AppStreamKey& key);
+  // Closes the inbound connection that has been idle for longest; false: none is.
+  [[nodiscard]] bool evict_idle(Instant now);
+  void reset_evicted_store_streams(Instant now);
   void reschedule(Link& entry);
 
   const Identity& identity_;
@@ -201,7 +211,9 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   std::map<DialId, DialRef> dials_;
   std::map<ResolveId, DialRef> look_ups_;
   std::map<DiskRequestId, OperationId> disk_;
-  std::map<std::pair<ConnectionId, StreamId>, AppStream*> app_streams_;
+  std::map<AppStreamKey, AppStream*> app_streams_;
+  std::map<AppStreamKey, AppStreamRest> rests_;  // until the application lets go of the stream
+  std::size_t rest_bytes_ = 0;
   std::set<OperationId> active_;
   std::deque<NodeOutput> outputs_;
 };

@@ -98,7 +98,7 @@ void NodeCore::finish_dialling(Instant now, DiallingId id, const Result<std::siz
   }
   if (dialling.holder) {
     if (const auto fetch = fetches_.find(dialling.operation); fetch != fetches_.end()) {
-      fetch->second->handle_connected(now, *dialling.holder, connection);
+      fetch->second->handle_connected(now, *dialling.holder, connection, dialling.has_connected);
     }
     return;
   }
@@ -106,9 +106,11 @@ void NodeCore::finish_dialling(Instant now, DiallingId id, const Result<std::siz
     end_connect(now, dialling.operation, std::unexpected(connection.error()));
     return;
   }
-  const Link& entry = links_.at(*connection);
+  const PeerLink& link = *links_.at(*connection).link;
   end_connect(now, dialling.operation,
-              ConnectSuccess{*connection, entry.link->peer(), Multiaddr::tcp(entry.link->remote()).to_string()});
+              ConnectSuccess{*connection,
+                             ladder::path_event(dialling.connector.method(), {},
+                                                Multiaddr::tcp(link.remote()).to_string(), link.peer().to_string())});
 }
 
 void NodeCore::cancel_dials(Instant now, OperationId operation) {
@@ -166,9 +168,14 @@ void NodeCore::close_all(Instant now) {
   std::vector<ConnectionId> all;
   for (const auto& [id, entry] : links_) all.push_back(id);
   for (const ConnectionId id : all) {
-    if (const auto found = links_.find(id); found != links_.end()) {
-      found->second.link->close(now, Error(Errc::cancelled, "this node stops"));
+    const auto found = links_.find(id);
+    if (found == links_.end()) continue;
+    Link& entry = found->second;
+    if (!entry.link->is_established()) {  // nobody there to say goodbye to
+      entry.has_transport = false;
+      put(CloseConnection{id, false});
     }
+    entry.link->close(now, Error(Errc::cancelled, "this node stops"));
   }
   settle(now);
 }
@@ -282,9 +289,36 @@ void NodeCore::read_app_stream(Instant now, ConnectionId connection, StreamId st
     app->read(max_bytes);
     if (PeerLink* link = find_link(connection)) link->service(now, stream);
   } else {
-    put(AppRead{connection, stream, fail(Errc::stream_closed), {}, false});
+    read_rest({connection, stream}, max_bytes);
   }
   settle(now);
+}
+
+void NodeCore::keep_rest(AppStream& stream, AppStreamRest rest) {
+  // Beyond the limit the bytes are lost, and the reader hears the error in their place.
+  if (rest_bytes_ + rest.bytes.size() > config_.limits.max_rest_bytes) rest = {{}, 0, false, std::move(rest.why)};
+  rest_bytes_ += rest.bytes.size();
+  rests_.insert_or_assign({stream.connection(), stream.stream()}, std::move(rest));
+}
+
+void NodeCore::read_rest(const AppStreamKey& key, std::size_t max_bytes) {
+  const auto found = rests_.find(key);
+  if (found == rests_.end()) return put(AppRead{key.first, key.second, fail(Errc::stream_closed), {}, false});
+  AppStreamRest& rest = found->second;
+  if (const std::size_t size = std::min(max_bytes, rest.bytes.size() - rest.read); size > 0) {
+    const BytesView bytes = BytesView(rest.bytes).subspan(rest.read, size);
+    rest.read += size;
+    put(AppRead{key.first, key.second, {}, Bytes(bytes.begin(), bytes.end()), false});
+  } else if (rest.has_end) {
+    put(AppRead{key.first, key.second, {}, {}, true});
+  } else {
+    put(AppRead{key.first, key.second, std::unexpected(rest.why), {}, false});
+  }
+}
+
+void NodeCore::drop_rest(const AppStreamKey& key) {
+  const auto rest = rests_.extract(key);
+  if (!rest.empty()) rest_bytes_ -= rest.mapped().bytes.size();
 }
 
 void NodeCore::write_app_stream(Instant now, ConnectionId connection, StreamId stream, Bytes bytes) {
@@ -310,6 +344,7 @@ void NodeCore::reset_app_stream(Instant now, ConnectionId connection, StreamId s
     if (PeerLink* link = find_link(connection))
       link->reset(now, stream, code, Error(Errc::stream_reset, "reset by this node"));
   }
+  drop_rest({connection, stream});
   settle(now);
 }
 
@@ -318,6 +353,7 @@ void NodeCore::stop_app_stream(Instant now, ConnectionId connection, StreamId st
     app->stop_reading();
     if (PeerLink* link = find_link(connection)) link->stop_sending(now, stream, code);
   }
+  drop_rest({connection, stream});
   settle(now);
 }
 

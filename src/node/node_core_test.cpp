@@ -48,6 +48,7 @@ struct NodeCoreTest : ::testing::Test {
           is_connected = true;
           end.core->handle_dialled(now, dial->dial, connection, Endpoint(), dial->remote);
           holder.core->handle_accepted(now, connection, Endpoint(), Endpoint());
+          if (breaks_in_handshake) cut();
         }
       } else {
         end.facts.push_back(std::move(*output));
@@ -126,6 +127,7 @@ struct NodeCoreTest : ::testing::Test {
   ConnectionId connection;
   bool is_connected = false;
   bool refuses = false;
+  bool breaks_in_handshake = false;
   int dials = 0;
 };
 
@@ -138,6 +140,68 @@ TEST_F(NodeCoreTest, goes_away_with_streams_of_applications_open) {
   ASSERT_EQ(holder.all<AppStreamAccepted>().size(), 1U);
   getter.core.reset();
   holder.core.reset();
+}
+
+TEST_F(NodeCoreTest, what_arrived_before_a_connection_broke_can_still_be_read) {
+  holder.core->accept_app_protocol(now, "/app/1");
+  const ConnectionId id = connect();
+  getter.core->open_app_stream(now, id, "/app/1");
+  getter.core->open_app_stream(now, id, "/app/1");
+  settle();
+  const StreamId finished = *getter.all<AppStreamOpened>()[0]->result;
+  const StreamId unfinished = *getter.all<AppStreamOpened>()[1]->result;
+  const Bytes text(100'000, std::byte{'x'});
+  getter.core->write_app_stream(now, id, finished, text);
+  getter.core->finish_app_stream(now, id, finished);
+  getter.core->write_app_stream(now, id, unfinished, text);
+  settle();
+  cut();
+  const auto read = [&](StreamId stream) {
+    holder.facts.clear();
+    holder.core->read_app_stream(now, id, stream, 70'000);
+    settle();
+    return *holder.all<AppRead>().at(0);
+  };
+  for (const StreamId stream : {finished, unfinished}) {
+    EXPECT_EQ(read(stream).bytes.size(), 70'000U);
+    EXPECT_EQ(read(stream).bytes.size(), 30'000U);
+    const AppRead last = read(stream);
+    EXPECT_TRUE(last.bytes.empty());
+    EXPECT_EQ(last.is_end, stream == finished);  // never a false end
+    if (stream == unfinished) {
+      EXPECT_EQ(last.result, fail(Errc::connection_reset));
+    }
+    holder.core->reset_app_stream(now, id, stream, 0);  // the application lets go of it
+    EXPECT_EQ(read(stream).result, fail(Errc::stream_closed));
+  }
+}
+
+TEST_F(NodeCoreTest, unread_bytes_of_ended_streams_are_bounded) {
+  NodeCore::Limits limits;
+  limits.max_rest_bytes = 150'000;
+  holder.core.emplace(holder.identity, holder.rng, NodeCore::Config{"test", limits});
+  holder.core->accept_app_protocol(now, "/app/1");
+  const ConnectionId id = connect();
+  for (int i = 0; i < 2; ++i) getter.core->open_app_stream(now, id, "/app/1");
+  settle();
+  for (const AppStreamOpened* opened : getter.all<AppStreamOpened>()) {
+    getter.core->write_app_stream(now, id, *opened->result, Bytes(100'000));
+  }
+  settle();
+  cut();
+  std::size_t read = 0;
+  for (const AppStreamAccepted* accepted : holder.all<AppStreamAccepted>()) {
+    holder.core->read_app_stream(now, id, accepted->stream, 1'000'000);
+  }
+  settle();
+  ASSERT_EQ(holder.all<AppRead>().size(), 2U);
+  for (const AppRead* answer : holder.all<AppRead>()) {
+    read += answer->bytes.size();
+    if (answer->bytes.empty()) {
+      EXPECT_EQ(answer->result, fail(Errc::connection_reset));
+    }
+  }
+  EXPECT_EQ(read, 100'000U);
 }
 
 TEST_F(NodeCoreTest, closing_all_cancels_what_waits) {
@@ -205,6 +269,39 @@ TEST_F(NodeCoreTest, a_holder_that_comes_back_is_asked_again) {
   EXPECT_TRUE(getter.all<FetchEnded>().empty());
 }
 
+TEST_F(NodeCoreTest, a_connection_that_breaks_in_its_handshake_is_tried_again) {
+  breaks_in_handshake = true;
+  fetch();
+  EXPECT_EQ(dials, 1);
+  EXPECT_TRUE(getter.all<FetchEnded>().empty());
+  breaks_in_handshake = false;
+  wait();
+  EXPECT_EQ(dials, 2);
+  EXPECT_FALSE(holder.all<DiskRequest>().empty());
+}
+
+TEST_F(NodeCoreTest, a_connection_on_which_a_holder_was_silent_is_not_used_for_the_next_try) {
+  const ConnectionId first = connect();
+  is_connected = false;  // nothing gets through, and nobody says so
+  fetch();
+  EXPECT_EQ(dials, 1);  // on the connection that stands
+  while (dials == 1 && getter.all<FetchEnded>().empty()) wait();
+  EXPECT_EQ(dials, 2);
+  EXPECT_NE(connection, first);
+  settle();
+  EXPECT_FALSE(holder.all<DiskRequest>().empty());
+}
+
+TEST_F(NodeCoreTest, one_path_is_told_of_a_fetch_until_its_holder_is_lost) {
+  fetch();
+  ASSERT_EQ(getter.all<PathChosen>().size(), 1U);
+  EXPECT_EQ(getter.all<PathChosen>().front()->path.from, "");
+  EXPECT_EQ(getter.all<PathChosen>().front()->path.to, address.to_string());
+  cut();
+  wait();  // dials the same address again
+  EXPECT_EQ(getter.all<PathChosen>().size(), 1U);
+}
+
 TEST_F(NodeCoreTest, a_fetch_without_a_tier_ends_and_is_forgotten) {
   getter.core->fetch(now, {.target = {.store = store, .root = root, .accept_unpinned = false, .only_wanted = false},
                            .holders = {{holder.identity.peer_id(), {address}}},
@@ -214,6 +311,56 @@ TEST_F(NodeCoreTest, a_fetch_without_a_tier_ends_and_is_forgotten) {
   EXPECT_EQ(getter.all<FetchEnded>().front()->result.error().code(), Errc::all_tiers_failed);
   EXPECT_EQ(getter.core->snapshot().operations, 0U);
   EXPECT_EQ(dials, 0);
+}
+
+TEST_F(NodeCoreTest, the_longest_idle_inbound_connection_gives_its_place_when_the_table_is_full) {
+  NodeCore::Limits limits;
+  limits.max_connections = 2;
+  holder.core.emplace(holder.identity, holder.rng, NodeCore::Config{"test", limits});
+  holder.core->accept_app_protocol(now, "/app/1");
+  const Endpoint other{IpAddress::v4({198, 51, 100, 8}), 1};
+  const ConnectionId idle = connect();
+  holder.core->handle_accepted(now, ConnectionId{77}, Endpoint(), other);  // still in its handshake
+  now = now + 1s;
+  EXPECT_TRUE(holder.core->admits(now, other));
+  settle();
+  const auto closes = holder.all<CloseConnection>();
+  ASSERT_EQ(closes.size(), 1U);
+  EXPECT_EQ(closes.front()->connection, idle);
+  EXPECT_TRUE(closes.front()->is_graceful);
+  EXPECT_EQ(holder.core->snapshot().connections, 1U);
+}
+
+TEST_F(NodeCoreTest, a_connection_in_use_keeps_its_place) {
+  NodeCore::Limits limits;
+  limits.max_connections = 1;
+  holder.core.emplace(holder.identity, holder.rng, NodeCore::Config{"test", limits});
+  holder.core->accept_app_protocol(now, "/app/1");
+  getter.core->open_app_stream(now, connect(), "/app/1");
+  settle();
+  const Endpoint other{IpAddress::v4({198, 51, 100, 8}), 1};
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(holder.core->admits(now + i * 1s, other));
+  EXPECT_EQ(holder.core->snapshot().connections, 1U);
+  EXPECT_EQ(holder.core->snapshot().accepts.half_open, 0U);
+}
+
+TEST_F(NodeCoreTest, the_store_stream_that_idles_longest_gives_its_place) {
+  NodeCore::Limits limits;
+  limits.stores = {.max_streams = 1, .max_streams_per_peer = 2, .max_streams_per_source = 2};
+  holder.core.emplace(holder.identity, holder.rng, NodeCore::Config{"test", limits});
+  const ConnectionId id = connect();
+  getter.core->open_app_stream(now, id, std::string(k_store_protocol));
+  settle();
+  getter.core->open_app_stream(now, id, std::string(k_store_protocol));
+  settle();
+  ASSERT_EQ(getter.all<AppStreamOpened>().size(), 2U);
+  EXPECT_TRUE(getter.all<AppStreamOpened>()[1]->result);
+  EXPECT_EQ(holder.core->snapshot().store_streams, 1U);
+  getter.core->read_app_stream(now, id, *getter.all<AppStreamOpened>()[0]->result, 1);
+  EXPECT_EQ(getter.all<AppRead>().size(), 0U);
+  settle();
+  ASSERT_EQ(getter.all<AppRead>().size(), 1U);
+  EXPECT_EQ(getter.all<AppRead>().front()->result, fail(Errc::stream_reset));
 }
 
 TEST(NodeCoreAdmission, OneSourceCannotTakeEveryPlace) {

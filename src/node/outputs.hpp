@@ -101,8 +101,7 @@ struct PathChosen {
 };
 struct ConnectSuccess {
   ConnectionId connection;
-  PeerId peer;
-  std::string path;
+  dignet::PathEvent path;
 };
 struct ConnectEnded {
   OperationId operation;

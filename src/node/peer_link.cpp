@@ -144,6 +144,7 @@ void PeerLink::handle_event(Instant now, ConnectionEvent& event) {
   };
   if (auto* established = std::get_if<Established>(&event)) {
     peer_ = std::move(established->peer);
+    last_stream_ = now;
     host_.handle_established(now, *this);
   } else if (const auto* opened = std::get_if<StreamOpened>(&event)) {
     if (opened->direction == Direction::inbound) accept_stream(now, opened->stream);
@@ -158,7 +159,10 @@ void PeerLink::handle_event(Instant now, ConnectionEvent& event) {
     reset(now, stopped->stream, stopped->code, Error(Errc::stream_reset, "the other side reads no more"));
   } else if (const auto* closed = std::get_if<Closed>(&event)) {
     is_closed_ = true;
-    while (!streams_.empty()) end_stream(now, streams_.begin()->first, closed->error);
+    while (!streams_.empty()) {
+      hand_over_rest(now, *streams_.begin()->second);
+      end_stream(now, streams_.begin()->first, closed->error);
+    }
     host_.handle_link_closed(now, *this, closed->error);
   }
 }
@@ -253,7 +257,10 @@ void PeerLink::service_stream(Instant now, StreamId id) {
     connection_->finish(id);
     stream->has_finished = true;
   }
-  if (stream->has_finished && stream->has_told_end && stream->handler->may_end()) streams_.erase(id);
+  if (stream->has_finished && stream->has_told_end && stream->handler->may_end()) {
+    streams_.erase(id);
+    last_stream_ = now;
+  }
 }
 
 // Hands on what there is; true when something moved.
@@ -304,11 +311,25 @@ bool PeerLink::write(Instant now, Stream& stream) {
   return has_moved;
 }
 
+// connection.hpp: after Closed what had arrived can still be read. It is read here, since the connection goes.
+void PeerLink::hand_over_rest(Instant now, Stream& stream) {
+  if (!stream.handler || stream.negotiator || stream.has_told_end) return;
+  if (!stream.handler->handle_rest(stream.early, stream.has_read_end)) return;
+  std::array<std::byte, 16384> buffer;
+  while (!stream.has_read_end) {
+    const auto got = connection_->read(now, stream.id, buffer);
+    if (!got || (got->size == 0 && !got->is_end)) return;
+    stream.has_read_end = got->is_end;
+    if (!stream.handler->handle_rest(std::span(buffer).first(got->size), got->is_end)) return;
+  }
+}
+
 void PeerLink::end_stream(Instant now, StreamId id, const Error& why) {
   const auto found = streams_.find(id);
   if (found == streams_.end()) return;
   const auto stream = std::move(found->second);
   streams_.erase(found);
+  last_stream_ = now;
   if (stream->negotiator && stream->direction == Direction::inbound) --negotiating_inbound_;
   if (stream->handler) stream->handler->handle_closed(now, why);
 }

@@ -73,7 +73,10 @@ class PeerLink {
   void reset(Instant now, StreamId stream, std::uint64_t code, const Error& why);
   void stop_sending(Instant now, StreamId stream, std::uint64_t code);
   void close(Instant now, const Error& why);
-  [[nodiscard]] bool is_idle() const noexcept { return streams_.empty(); }
+  // Since when no stream has been open; absent while one is.
+  [[nodiscard]] std::optional<Instant> idle_since() const noexcept {
+    return streams_.empty() ? std::optional(last_stream_) : std::nullopt;
+  }
 
  private:
   struct Stream;
@@ -88,6 +91,7 @@ class PeerLink {
   void service_stream(Instant now, StreamId id);
   [[nodiscard]] bool read(Instant now, Stream& stream);
   [[nodiscard]] bool write(Instant now, Stream& stream);
+  void hand_over_rest(Instant now, Stream& stream);
   void end_stream(Instant now, StreamId id, const Error& why);
 
   ConnectionId id_;
@@ -101,6 +105,7 @@ class PeerLink {
   bool is_closed_ = false;
   std::map<StreamId, std::unique_ptr<Stream>> streams_;
   std::size_t negotiating_inbound_ = 0;
+  Instant last_stream_;  // when the last stream ended, or the connection was established
 };
 
 }  // namespace dig::node

@@ -160,8 +160,8 @@ TEST_F(PeerLinkTest, a_protocol_that_is_not_spoken_is_refused) {
   settle();
   EXPECT_EQ(mine->negotiated, 0);
   EXPECT_EQ(mine->closed, std::vector{Errc::protocol_not_supported});
-  EXPECT_TRUE(dialer.is_idle());
-  EXPECT_TRUE(listener.is_idle());
+  EXPECT_TRUE(dialer.idle_since());
+  EXPECT_TRUE(listener.idle_since());
 }
 
 TEST_F(PeerLinkTest, a_handler_that_the_host_refuses_is_a_reset) {
@@ -170,7 +170,7 @@ TEST_F(PeerLinkTest, a_handler_that_the_host_refuses_is_a_reset) {
   (void)open(mine);
   settle();
   EXPECT_EQ(mine->closed, std::vector{Errc::stream_reset});
-  EXPECT_TRUE(listener.is_idle());
+  EXPECT_TRUE(listener.idle_since());
 }
 
 TEST_F(PeerLinkTest, a_reset_and_a_failure_end_both_sides_once) {
@@ -194,7 +194,7 @@ TEST_F(PeerLinkTest, a_reset_and_a_failure_end_both_sides_once) {
     dialer.service(now, stream);
     EXPECT_EQ(mine->closed.size(), 1U);
   }
-  EXPECT_TRUE(dialer.is_idle() && listener.is_idle());
+  EXPECT_TRUE(dialer.idle_since() && listener.idle_since());
 }
 
 TEST_F(PeerLinkTest, the_end_of_the_connection_is_the_end_of_every_stream) {
@@ -230,7 +230,7 @@ TEST_F(PeerLinkTest, a_stream_that_agrees_on_nothing_ends_in_time) {
   EXPECT_LE(*deadline, now + k_limits.negotiation);
   dialer.handle_timeout(now + k_limits.negotiation);
   EXPECT_EQ(mine->closed, std::vector{Errc::phase_timeout});
-  EXPECT_TRUE(dialer.is_idle());
+  EXPECT_TRUE(dialer.idle_since());
 }
 
 TEST_F(PeerLinkTest, a_peer_may_leave_only_so_many_streams_without_a_protocol) {
@@ -256,7 +256,7 @@ TEST_F(PeerLinkTest, a_peer_may_leave_only_so_many_streams_without_a_protocol) {
   settle(*bare, listener);
   collect();
   EXPECT_EQ(resets.size(), streams.size());
-  EXPECT_TRUE(listener.is_idle());
+  EXPECT_TRUE(listener.idle_since());
   const auto again = *bare->open_stream(now);
   EXPECT_TRUE(bare->write(again, as_bytes("\x13")));
   settle(*bare, listener);
@@ -280,7 +280,7 @@ TEST_F(PeerLinkTest, who_stops_reading_can_still_write) {
   EXPECT_EQ(as_text(theirs->received), "still here");
   EXPECT_EQ(theirs->ends, 1);
   EXPECT_EQ(mine->ends, 0);
-  EXPECT_TRUE(dialer.is_idle());
+  EXPECT_TRUE(dialer.idle_since());
 }
 
 }  // namespace

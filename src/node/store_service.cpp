@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "base/accept_limiter.hpp"
 #include "store/merkle.hpp"
 
 namespace dig::node {
@@ -39,8 +40,13 @@ Result<exchange::ChunkData> chunk_of(Result<DiskAnswer> answer) {
 
 class StoreService::Handler final : public StreamHandler {
  public:
-  Handler(Instant now, StoreService& service, std::uint64_t id, ConnectionId connection, PeerId peer)
-      : service_(service), id_(id), connection_(connection), peer_(std::move(peer)), server_(now, service.pool_) {}
+  Handler(Instant now, StoreService& service, std::uint64_t id, const PeerLink& link)
+      : service_(service),
+        id_(id),
+        connection_(link.id()),
+        peer_(link.peer()),
+        source_(AcceptLimiter::prefix_of(link.remote().address)),
+        server_(now, service.pool_) {}
   ~Handler() override { service_.servers_.erase(id_); }
 
   void handle_opened(StreamId stream) override { stream_ = stream; }
@@ -75,6 +81,9 @@ class StoreService::Handler final : public StreamHandler {
   void answer(Instant now, const Waiting& waiting, Result<DiskAnswer> answer);
   [[nodiscard]] Ready ready() const { return {connection_, stream_}; }
   [[nodiscard]] const PeerId& peer() const noexcept { return peer_; }
+  [[nodiscard]] const AcceptLimiter::Prefix& source() const noexcept { return source_; }
+  // Since when the peer has asked for nothing; absent while something is to be answered.
+  [[nodiscard]] std::optional<Instant> idle_since() const { return server_.idle_since(); }
 
  private:
   void drain() {
@@ -93,6 +102,7 @@ class StoreService::Handler final : public StreamHandler {
   ConnectionId connection_;
   StreamId stream_;
   PeerId peer_;
+  AcceptLimiter::Prefix source_;
   exchange::ExchangeServer server_;
   std::array<std::byte, 2048> inbox_;
   bool is_over_ = false;
@@ -117,15 +127,33 @@ void StoreService::Handler::answer(Instant now, const Waiting& waiting, Result<D
 StoreService::~StoreService() = default;
 
 std::unique_ptr<StreamHandler> StoreService::make_handler(Instant now, const PeerLink& link) {
-  const auto of_peer = [&](const auto& entry) { return entry.second->peer() == link.peer(); };
-  if (servers_.size() >= limits_.max_streams ||
-      static_cast<std::size_t>(std::ranges::count_if(servers_, of_peer)) >= limits_.max_streams_per_peer) {
+  const auto count = [&](auto predicate) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(servers_, predicate, [](const auto& entry) -> const Handler& { return *entry.second; }));
+  };
+  const auto source = AcceptLimiter::prefix_of(link.remote().address);
+  if (count([&](const Handler& handler) { return handler.peer() == link.peer(); }) >= limits_.max_streams_per_peer ||
+      count([&](const Handler& handler) { return handler.source() == source; }) >= limits_.max_streams_per_source ||
+      (servers_.size() >= limits_.max_streams && !evict_idle())) {
     return nullptr;
   }
   const std::uint64_t id = next_server_++;
-  auto handler = std::make_unique<Handler>(now, *this, id, link.id(), link.peer());
+  auto handler = std::make_unique<Handler>(now, *this, id, link);
   servers_.emplace(id, handler.get());
   return handler;
+}
+
+// Its place is free at once; the stream itself is reset when the core asks whom it concerns.
+bool StoreService::evict_idle() {
+  auto longest = servers_.end();
+  for (auto entry = servers_.begin(); entry != servers_.end(); ++entry) {
+    const auto since = entry->second->idle_since();
+    if (since && (longest == servers_.end() || *since < *longest->second->idle_since())) longest = entry;
+  }
+  if (longest == servers_.end()) return false;
+  evicted_.push_back(longest->second->ready());
+  servers_.erase(longest);
+  return true;
 }
 
 void StoreService::ask(std::uint64_t server, exchange::ServerEvent& event) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "node/outputs.hpp"
@@ -21,8 +22,9 @@ inline constexpr std::string_view k_store_protocol = "/dignet/store/1.0.0";
 class StoreService {
  public:
   struct Limits {
-    std::size_t max_streams = 256;          // over all peers
-    std::size_t max_streams_per_peer = 16;  // so that one peer cannot take them all
+    std::size_t max_streams = 256;            // over all peers; beyond it the stream that idles longest gives its place
+    std::size_t max_streams_per_peer = 16;    // so that one peer cannot take them all,
+    std::size_t max_streams_per_source = 64;  // nor one address prefix: identities are free
   };
   // A stream's handler got an answer and can go on.
   struct Ready {
@@ -40,6 +42,8 @@ class StoreService {
   [[nodiscard]] bool owns(DiskRequestId id) const { return waiting_.contains(id); }
   // The stream to service next, unless it is gone.
   [[nodiscard]] std::optional<Ready> handle_disk(Instant now, DiskRequestId id, Result<DiskAnswer> answer);
+  // Streams that had to give their place since the last call: to be reset.
+  [[nodiscard]] std::vector<Ready> take_evicted() { return std::exchange(evicted_, {}); }
   [[nodiscard]] std::size_t streams() const noexcept { return servers_.size(); }
 
  private:
@@ -55,6 +59,7 @@ class StoreService {
     decltype(DiskRequest::request) request;
   };
 
+  [[nodiscard]] bool evict_idle();
   void ask(std::uint64_t server, exchange::ServerEvent& event);
 
   exchange::BufferPool& pool_;
@@ -62,6 +67,7 @@ class StoreService {
   std::uint64_t next_server_ = 1;
   std::map<std::uint64_t, Handler*> servers_;
   std::vector<Pending> pending_;
+  std::vector<Ready> evicted_;
   std::map<DiskRequestId, Waiting> waiting_;
 };
 

@@ -33,6 +33,9 @@ class StreamHandler {
   [[nodiscard]] virtual bool may_end() const { return true; }
   // Set when the protocol was broken: the stream is reset and handle_closed follows.
   [[nodiscard]] virtual std::optional<Error> failure() const { return std::nullopt; }
+  // The connection has closed: what had arrived and found no receive_space(), in order, and whether the peer had
+  // finished behind it. False: not wanted. handle_closed follows.
+  [[nodiscard]] virtual bool handle_rest(BytesView /*bytes*/, bool /*is_end*/) { return false; }
   // The stream is gone: reset, the connection closed, or the negotiation failed. Not called after both halves ended.
   virtual void handle_closed(Instant now, const Error& why) = 0;
 

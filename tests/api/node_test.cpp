@@ -272,9 +272,50 @@ TEST_F(NodeTest, the_end_of_a_node_completes_everything_that_waits_exactly_once)
   for (const char* const name : {"connect", "fetch", "read", "write", "verify", "ping", "open", "add"}) {
     EXPECT_EQ(completed[name].size(), 1U) << name;
   }
-  for (const char* const name : {"connect", "fetch", "read", "write", "ping", "open"}) {
+  // What waits for a peer that never answers can only be cancelled; the rest may have been faster than the end.
+  for (const char* const name : {"connect", "fetch", "read", "write"}) {
     EXPECT_EQ(completed[name], std::vector{Errc::cancelled}) << name;
   }
+}
+
+TEST_F(NodeTest, what_a_node_wrote_before_it_went_arrives_whole) {
+  join();
+  auto [mine, theirs] = stream_pair();
+  const std::string text = random_text(3 << 20, 9);
+  ASSERT_TRUE(write(mine, text.substr(0, 100'000)));
+  mine.finish();
+  stop(dialer);
+  EXPECT_EQ(read_to_end(theirs), text.substr(0, 100'000));
+}
+
+TEST_F(NodeTest, events_that_peers_cause_are_bounded_while_nobody_processes_them) {
+  join();
+  Node* const second = start("second", false);
+  const auto also = connect(second, {.addresses = listener->addresses()});
+  ASSERT_TRUE(also);
+  // Each new protocol is pushed to the peer that is connected. The listener works, but its application sleeps.
+  for (const auto& [node, to_listener] : {std::pair(dialer, connection), std::pair(second, also->connection)}) {
+    for (int i = 0; i < 700; ++i) {
+      node->handle_protocol("/many/" + std::to_string(i), nullptr);
+      if (i % 50 != 49) continue;
+      std::optional<bool> is_answered;  // then what came before is handled too
+      node->ping(to_listener, [&](const Result<PingReport>& report) { is_answered = report.has_value(); });
+      for (pollfd handle{node->event_handle(), POLLIN, 0}; !is_answered && ::poll(&handle, 1, 30'000) == 1;) {
+        node->process();
+      }
+      ASSERT_EQ(is_answered, true);
+    }
+  }
+  std::size_t identified = 0;
+  std::vector<Errc> warnings;
+  listener->on_event([&](const NodeEvent& event) {
+    if (std::holds_alternative<PeerIdentified>(event)) ++identified;
+    if (const auto* warning = std::get_if<Warning>(&event)) warnings.push_back(warning->error.code());
+  });
+  EXPECT_LE(listener->process(), 1100U);
+  listener->on_event(nullptr);
+  EXPECT_GT(identified, 900U);
+  EXPECT_EQ(warnings, std::vector{Errc::limit_reached});
 }
 
 TEST_F(NodeTest, completions_may_begin_new_operations_while_the_node_ends) {

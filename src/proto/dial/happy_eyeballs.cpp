@@ -7,15 +7,12 @@
 namespace dig::dial {
 namespace {
 
-// RFC 8305 section 4: alternate between the families, the family of the first candidate leads.
-std::vector<Endpoint> interleave(const std::vector<Endpoint>& candidates, std::size_t limit) {
+// RFC 8305 section 4: alternate between the families, `first` leads.
+std::vector<Endpoint> interleave(const std::vector<Endpoint>& candidates, IpFamily first) {
   std::vector<Endpoint> leading;
   std::vector<Endpoint> other;
   for (const Endpoint& candidate : candidates) {
-    const bool leads = candidate.address.family() == candidates.front().address.family();
-    std::vector<Endpoint>& list = leads ? leading : other;
-    if (leading.size() + other.size() == limit) break;
-    if (std::ranges::find(list, candidate) == list.end()) list.push_back(candidate);
+    (candidate.address.family() == first ? leading : other).push_back(candidate);
   }
   std::vector<Endpoint> mixed;
   for (std::size_t i = 0; i < std::max(leading.size(), other.size()); ++i) {
@@ -42,17 +39,43 @@ int weight(Errc code) {
 
 }  // namespace
 
-HappyEyeballs::HappyEyeballs(Instant now, std::vector<Endpoint> candidates, Limits limits)
+HappyEyeballs::HappyEyeballs(Instant now, const std::vector<Endpoint>& candidates, Limits limits,
+                             Candidates completeness)
     : limits_(limits), deadline_(now + limits.total_timeout) {
-  for (const Endpoint& candidate : interleave(candidates, limits.max_candidates)) {
-    attempts_.push_back({.remote = candidate, .started = now});
+  add(now, candidates, completeness);
+}
+
+void HappyEyeballs::add(Instant now, const std::vector<Endpoint>& candidates, Candidates completeness) {
+  if (is_done_) return;
+  expects_more_ = completeness == Candidates::more_to_come;
+  std::vector<Endpoint> waiting;
+  for (std::size_t index = next_; index < attempts_.size(); ++index) waiting.push_back(attempts_[index].remote);
+  for (const Endpoint& candidate : candidates) {
+    const bool is_known = std::ranges::find(attempts_, candidate, &Attempt::remote) != attempts_.end() ||
+                          std::ranges::find(waiting, candidate) != waiting.end();
+    if (!is_known && next_ + waiting.size() < limits_.max_candidates) waiting.push_back(candidate);
   }
-  if (attempts_.empty()) {
-    is_done_ = true;
-    events_.push_back(Failed{Error(Errc::address_not_dialable, "no address to dial")});
-    return;
+  attempts_.resize(next_);
+  if (!waiting.empty()) {
+    // The family that was not tried last is next.
+    const IpFamily last = next_ == 0 ? waiting.front().address.family() : attempts_.back().remote.address.family();
+    const IpFamily first = next_ == 0 ? last : last == IpFamily::v4 ? IpFamily::v6 : IpFamily::v4;
+    for (const Endpoint& candidate : interleave(waiting, first)) {
+      attempts_.push_back({.remote = candidate, .started = now});
+    }
   }
-  start_next(now);
+  start_if_due(now);
+  fail_if_exhausted();
+}
+
+void HappyEyeballs::start_if_due(Instant now) {
+  if (next_ == attempts_.size()) return;
+  const Instant due = next_ == 0 ? now : attempts_[next_ - 1].started + limits_.attempt_delay;
+  if (running() == 0 || now >= due) {
+    start_next(now);
+  } else {
+    next_start_ = due;
+  }
 }
 
 void HappyEyeballs::handle_connected(Instant now, std::size_t index) {
@@ -144,7 +167,12 @@ void HappyEyeballs::fail_all(Instant now, const Error& error) {
 }
 
 void HappyEyeballs::fail_if_exhausted() {
-  if (is_done_ || next_ < attempts_.size() || running() > 0) return;
+  if (is_done_ || expects_more_ || next_ < attempts_.size() || running() > 0) return;
+  if (attempts_.empty()) {
+    is_done_ = true;
+    events_.push_back(Failed{Error(Errc::address_not_dialable, "no address to dial")});
+    return;
+  }
   const Attempt* best = &attempts_.front();
   for (const Attempt& attempt : attempts_) {
     if (attempt.error && weight(attempt.error->code()) > weight(best->error->code())) best = &attempt;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dialling several addresses of one peer as RFC 8305 says: families interleaved, the next attempt starts when the one
-// before it fails or after 250 ms, the first to connect wins and the others are cancelled. Pure: it decides, the shell
-// dials.
+// before it fails or after 250 ms, the first to connect wins and the others are cancelled. Addresses may join while the
+// race runs (section 3: names that are still being resolved hold nothing up). Pure: it decides, the shell dials.
 #pragma once
 
 #include <cstdint>
@@ -54,9 +54,16 @@ class HappyEyeballs {
     Duration total_timeout = 10s;
   };
 
+  // Whether add() may follow: then the race goes on, up to its total timeout, when every attempt so far has failed.
+  enum class Candidates : std::uint8_t { complete, more_to_come };
+
   // `candidates` in order of preference (RFC 6724, done by the caller); duplicates are dropped.
-  HappyEyeballs(Instant now, std::vector<Endpoint> candidates, Limits limits);
-  HappyEyeballs(Instant now, std::vector<Endpoint> candidates) : HappyEyeballs(now, std::move(candidates), Limits()) {}
+  HappyEyeballs(Instant now, const std::vector<Endpoint>& candidates, Limits limits,
+                Candidates completeness = Candidates::complete);
+  HappyEyeballs(Instant now, const std::vector<Endpoint>& candidates) : HappyEyeballs(now, candidates, Limits()) {}
+
+  // Puts them among those that wait, families interleaved again.
+  void add(Instant now, const std::vector<Endpoint>& candidates, Candidates completeness);
 
   void handle_connected(Instant now, std::size_t index);
   void handle_failed(Instant now, std::size_t index, Error error);
@@ -72,6 +79,8 @@ class HappyEyeballs {
 
  private:
   [[nodiscard]] bool is_running(std::size_t index) const;
+  // Starts an attempt if none is running or the delay after the last one is over.
+  void start_if_due(Instant now);
   void start_next(Instant now);
   void end(Instant now, std::size_t index, Outcome outcome, std::optional<Error> error);
   void fail_all(Instant now, const Error& error);
@@ -83,6 +92,7 @@ class HappyEyeballs {
   std::size_t next_ = 0;  // the first attempt that waits
   Instant deadline_;
   std::optional<Instant> next_start_;
+  bool expects_more_ = false;
   bool is_done_ = false;
   std::deque<Event> events_;
 };

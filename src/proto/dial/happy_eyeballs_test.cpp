@@ -120,6 +120,44 @@ TEST(HappyEyeballs, NothingToDialFailsWithACode) {
   EXPECT_EQ(machine.next_timeout(), std::nullopt);
 }
 
+TEST(HappyEyeballs, AddressesThatJoinLateAreInterleavedWithThoseThatWait) {
+  HappyEyeballs machine(k_start, {v4(1), v4(2)}, {}, HappyEyeballs::Candidates::more_to_come);
+  EXPECT_EQ(drain(machine), Lines{"start 192.0.2.1:4001"});
+  machine.add(k_start + 100ms, {v6(1), v4(1), v4(2)}, HappyEyeballs::Candidates::complete);
+  EXPECT_EQ(drain(machine), Lines{});  // the delay after the first attempt still runs
+  EXPECT_EQ(machine.next_timeout(), k_start + 250ms);
+  machine.handle_timeout(k_start + 250ms);
+  EXPECT_EQ(drain(machine), Lines{"start [2001:db8::1]:4001"});
+  ASSERT_EQ(machine.snapshot().size(), 3u);
+  EXPECT_EQ(machine.snapshot()[2].remote, v4(2));
+}
+
+TEST(HappyEyeballs, AddressThatJoinsWhenNothingRunsStartsAtOnce) {
+  HappyEyeballs machine(k_start, {v4(1)}, {}, HappyEyeballs::Candidates::more_to_come);
+  machine.handle_failed(k_start + 1ms, 0, Error(Errc::connection_refused));
+  EXPECT_EQ(drain(machine), Lines{"start 192.0.2.1:4001"});
+  EXPECT_FALSE(machine.is_done());
+  machine.add(k_start + 2ms, {v6(1)}, HappyEyeballs::Candidates::more_to_come);
+  EXPECT_EQ(drain(machine), Lines{"start [2001:db8::1]:4001"});
+  machine.add(k_start + 300ms, {v6(2)}, HappyEyeballs::Candidates::complete);  // the delay is over already
+  EXPECT_EQ(drain(machine), Lines{"start [2001:db8::2]:4001"});
+}
+
+TEST(HappyEyeballs, RaceThatWaitsForAddressesEndsWithItsTotalTimeoutOrTheLastOfThem) {
+  HappyEyeballs silent(k_start, {}, {}, HappyEyeballs::Candidates::more_to_come);
+  EXPECT_EQ(silent.next_timeout(), k_start + 10s);
+  silent.handle_timeout(k_start + 10s);
+  EXPECT_EQ(drain(silent), Lines{"failed connect_timeout"});
+  silent.add(k_start + 11s, {v4(1)}, HappyEyeballs::Candidates::complete);
+  EXPECT_EQ(drain(silent), Lines{});
+
+  HappyEyeballs refused(k_start, {v4(1)}, {}, HappyEyeballs::Candidates::more_to_come);
+  refused.handle_failed(k_start, 0, Error(Errc::connection_refused));
+  drain(refused);
+  refused.add(k_start + 1s, {}, HappyEyeballs::Candidates::complete);
+  EXPECT_EQ(drain(refused), Lines{"failed connection_refused"});
+}
+
 TEST(HappyEyeballs, CandidatesAreBoundedAndDuplicatesDropped) {
   std::vector<Endpoint> candidates(10, v4(1));
   candidates.push_back(v4(2));

@@ -222,8 +222,9 @@ void ExchangeServer::handle_written(Instant now, std::size_t size) {
   if (size == 0 || !has_output()) return;
   sent_ += size;
   status_.bytes_sent += size;
-  write_since_ = now;
   last_activity_ = now;
+  period_bytes_ += size;
+  if (period_bytes_ >= limits_.min_progress) period_start_.reset();
   advance(now);
 }
 
@@ -265,9 +266,10 @@ void ExchangeServer::advance(Instant now) {
     issue_answers();
   } while (drop_finished_answers());
   if (!has_output()) {
-    write_since_.reset();
-  } else if (!write_since_) {
-    write_since_ = now;
+    period_start_.reset();
+  } else if (!period_start_) {
+    period_start_ = now;
+    period_bytes_ = 0;
   }
   if (open_requests_ != 0) return;
   if (!is_reading_) return end(final_error_);
@@ -304,7 +306,7 @@ std::optional<ServerEvent> ExchangeServer::poll_event() {
 // While the owner works on an answer there is no deadline: that is its own affair.
 std::optional<Instant> ExchangeServer::next_timeout() const {
   if (status_.is_finished) return std::nullopt;
-  if (write_since_) return *write_since_ + limits_.stalled_write;
+  if (period_start_) return *period_start_ + limits_.progress_period;
   if (open_requests_ == 0) return last_activity_ + limits_.idle;
   return std::nullopt;
 }
@@ -312,7 +314,7 @@ std::optional<Instant> ExchangeServer::next_timeout() const {
 void ExchangeServer::handle_timeout(Instant now) {
   const std::optional<Instant> deadline = next_timeout();
   if (!deadline || now < *deadline) return;
-  if (write_since_) return end(Error(Errc::peer_silent, "the peer takes no more of what it asked for"));
+  if (period_start_) return end(Error(Errc::peer_silent, "the peer hardly takes what it asked for"));
   end(Error(Errc::phase_timeout, "no request on a store stream"));
 }
 

@@ -69,7 +69,9 @@ class ExchangeServer {
     std::size_t max_answers_ahead = 4;   // asked of the owner or unsent: 1 MiB of chunks
     std::size_t max_unread = 64 * 1024;  // bytes taken from the stream behind the last queued request
     Duration idle = 60s;                 // without a complete request
-    Duration stalled_write = 60s;        // with output that the peer does not take
+    // While output waits the peer takes at least this much in this time (1 KiB/s), or loses its place.
+    std::size_t min_progress = 64 * 1024;
+    Duration progress_period = 60s;
   };
 
   // `pool` must outlive the machine.
@@ -96,6 +98,10 @@ class ExchangeServer {
   void answer_manifest(Instant now, ServerToken token, Result<Bytes> answer);
   void answer_chunk(Instant now, ServerToken token, Result<ChunkData> answer);
 
+  // Since when there has been nothing to answer; absent while there is.
+  [[nodiscard]] std::optional<Instant> idle_since() const {
+    return open_requests_ == 0 ? std::optional(last_activity_) : std::nullopt;
+  }
   [[nodiscard]] ServerStatus snapshot() const;
 
  private:
@@ -148,7 +154,8 @@ class ExchangeServer {
   std::uint64_t next_serial_ = 0;
   std::uint64_t next_token_ = 0;
   Instant last_activity_;
-  std::optional<Instant> write_since_;  // output waits since then without the peer taking any
+  std::optional<Instant> period_start_;  // output has been waiting since then, or since the peer last made progress
+  std::size_t period_bytes_ = 0;         // taken since
   bool is_eof_ = false;
   bool is_reading_ = true;  // false after input that cannot be understood
   std::optional<Error> final_error_;

@@ -286,16 +286,39 @@ TEST_F(ServerTest, a_peer_that_takes_nothing_is_given_up_after_a_minute) {
   now_ = now_ + 5s;
   answer(wanted_[0], chunk_of(0, 1000));
   EXPECT_EQ(server_.next_timeout(), now_ + 60s);
-  now_ = now_ + 59s;
-  Bytes some(10);
-  EXPECT_EQ(server_.poll_bytes(now_, some), 10u);
-  server_.handle_timeout(now_ + 1s);
+  server_.handle_timeout(now_ + 59s);
   drain();
   EXPECT_FALSE(finished_);
   server_.handle_timeout(now_ + 60s);
   drain();
   EXPECT_EQ(finished_.value().error.value().code(), Errc::peer_silent);
   EXPECT_EQ(pool_.spare(), 1u);
+}
+
+TEST_F(ServerTest, a_peer_that_dribbles_loses_its_place_and_one_that_is_only_slow_keeps_it) {
+  send(chunks_request(0, 1));
+  answer(wanted_[0], chunk_of(0, 200'000));
+  const auto take = [&](std::size_t size) { server_.handle_written(now_, std::min(size, server_.output().size())); };
+  for (int period = 0; period < 2; ++period) {  // 70 KB in 59 s is progress
+    now_ = now_ + 59s;
+    take(1000);
+    take(69'000);
+    server_.handle_timeout(now_);
+    drain();
+    ASSERT_FALSE(finished_);
+  }
+  for (int i = 0; i < 59; ++i) {  // a byte a second is not
+    now_ = now_ + 1s;
+    take(1);
+    server_.handle_timeout(now_);
+    drain();
+    ASSERT_FALSE(finished_) << i;
+  }
+  now_ = now_ + 1s;
+  server_.handle_timeout(now_);
+  drain();
+  ASSERT_TRUE(finished_);
+  EXPECT_EQ(finished_->error.value().code(), Errc::peer_silent);
 }
 
 TEST_F(ServerTest, late_answers_after_the_end_are_harmless) {
