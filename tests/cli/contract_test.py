@@ -4,7 +4,7 @@ import os
 import re
 import unittest
 
-from harness import CommandTest, STRANGER, flip_a_byte, run
+from harness import AS_ORDINARY_USER, CommandTest, Running, STRANGER, flip_a_byte, run
 
 STORE = "ab" * 32
 COMMANDS = ["id", "add", "ls", "rm", "verify", "serve", "get", "connect", "ports"]
@@ -203,12 +203,48 @@ class BadHome(CommandTest):
             last = self.assert_error(result, "DN-DISK-007", 2)
             self.assertIn("not a folder", last["detail"])
 
-    @unittest.skipIf(os.geteuid() == 0, "root may read everything")
     def test_an_unreadable_home_is_an_error(self):
         self.home().mkdir(mode=0o000)
-        result = run("--home", self.home(), "--json", "ls")
-        self.assertEqual(result.code, 1, result)
+        for command in (["id"], ["ls"], ["serve"]):
+            with self.subTest(command):
+                result = run("--home", self.home(), "--json", *command, under=AS_ORDINARY_USER)
+                self.assertIn(str(self.home()), self.assert_error(result, "DN-DISK-003", 1)["detail"])
         self.home().chmod(0o700)
+
+    def test_an_unreadable_key_is_an_error_and_is_not_replaced(self):
+        self.ok("--home", self.home(), "id")
+        key = self.home() / "identity.key"
+        content = key.read_bytes()
+        key.chmod(0o000)
+        for command in (["id"], ["serve"]):
+            with self.subTest(command):
+                result = run("--home", self.home(), "--json", *command, under=AS_ORDINARY_USER)
+                self.assertIn(str(key), self.assert_error(result, "DN-ID-001", 1)["detail"])
+        key.chmod(0o600)
+        self.assertEqual(key.read_bytes(), content)
+
+    def test_a_key_of_somebody_else_is_refused(self):
+        self.ok("--home", self.home(), "id")
+        key = self.home() / "identity.key"
+        under = ()
+        if os.geteuid() == 0:
+            os.chown(key, 12345, 12345)
+        else:  # only root can give a file away: put a file of root's in its place, where only the command sees it
+            script = 'mount --bind /bin/true "$0" && exec "$@"'
+            under = ("unshare", "--map-root-user", "--mount", "sh", "-c", script, key)
+        result = run("--home", self.home(), "--json", "id", under=under)
+        self.assertIn("another user", self.assert_error(result, "DN-ID-002", 6)["detail"])
+
+
+class Ports(CommandTest):
+    def test_a_port_that_needs_privileges_is_refused_to_others(self):
+        serve = ["--home", self.home(), "--json", "serve", "--listen"]
+        result = run(*serve, "/ip4/0.0.0.0/tcp/1023", under=AS_ORDINARY_USER)
+        self.assertIn("1023", self.assert_error(result, "DN-PORT-003", 6)["detail"])
+        node = Running(*serve, "/ip4/0.0.0.0/tcp/1024", under=AS_ORDINARY_USER)
+        self.addCleanup(node.close)
+        self.assertIn(1024, node.output.json()["ports"].values(), node.errors())
+        self.assertEqual(node.stop(), 0, node.errors())
 
 
 class Reachability(CommandTest):

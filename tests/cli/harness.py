@@ -19,6 +19,11 @@ DEADLINE = 90  # seconds; only a broken program gets there
 # A well-formed PeerId that belongs to nobody here.
 STRANGER = "12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvKXtf"
 
+# Runs a command as an ordinary user without any capability, also when the tests run as root; what belongs to the user
+# of the tests belongs to it. The network is its own: nothing is in it, and ports below 1024 are reserved there whatever
+# the settings of this machine.
+AS_ORDINARY_USER = ("unshare", "--map-user=1000", "--map-group=1000", "--net")
+
 
 def environment(**more):
     """The environment without what could set the command."""
@@ -45,8 +50,9 @@ class Result:
         return f"exit {self.code}\nstdout: {self.out}\nstderr: {self.err}"
 
 
-def run(*arguments, env=None, cwd=None):
-    return Result(subprocess.run([COMMAND, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True,
+def run(*arguments, env=None, cwd=None, under=()):
+    """Runs the command to its end; `under` is a command that runs it."""
+    return Result(subprocess.run([*under, COMMAND, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True,
                                  timeout=DEADLINE, env=environment(**(env or {})), cwd=cwd, check=False))
 
 
@@ -86,10 +92,10 @@ class Reader:
 class Running:
     """A command that runs beside the test."""
 
-    def __init__(self, *arguments, env=None, **popen):
+    def __init__(self, *arguments, env=None, under=(), **popen):
         self.log = tempfile.TemporaryFile()
         popen.setdefault("stderr", self.log)
-        self.process = subprocess.Popen([COMMAND, *map(str, arguments)], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*under, COMMAND, *map(str, arguments)], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, env=environment(**(env or {})), **popen)
         self.output = Reader(self.process.stdout)
 
