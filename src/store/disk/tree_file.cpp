@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::string_view k_magic = "DIGTREE1";
 constexpr std::size_t k_hash_bytes = sizeof(Hash256);
-constexpr std::size_t k_batch = 32'768;  // hashes held in memory at once: 1 MiB
+constexpr std::size_t k_batch = 32'768;                                      // hashes held in memory at once: 1 MiB
+constexpr std::size_t k_max_manifest_bytes = TreeHeader::encoded_bytes / 2;  // with its signature
 
 std::uint64_t node_offset(std::uint64_t index) { return TreeHeader::encoded_bytes + index * k_hash_bytes; }
 
@@ -40,8 +41,11 @@ Result<TreeHeader> decode_fields(BytesView bytes) {
   header.manifest.signature = to_bytes(signature);
   const std::size_t signed_size = bytes.size() - reader.remaining();
   DIG_TRY(const BytesView digest, reader.bytes(k_hash_bytes));
-  if (!equal(digest, crypto::sha256(bytes.first(signed_size)))) return fail(Errc::store_damaged, "tree file header");
-  if (header.size > k_max_store_size) return fail(Errc::store_damaged, "tree file header: impossible size");
+  if (!equal(digest, crypto::sha256(bytes.first(signed_size)))) return fail(Errc::store_damaged, "digest");
+  if (header.size > k_max_store_size) return fail(Errc::store_damaged, "impossible size");
+  if (std::size_t{manifest_size} + signature_size > k_max_manifest_bytes) return fail(Errc::oversized, "manifest");
+  const bool is_zero_padded = std::ranges::all_of(reader.rest(), [](std::byte b) { return b == std::byte{0}; });
+  if (bytes.size() != TreeHeader::encoded_bytes || !is_zero_padded) return fail(Errc::store_damaged, "padding");
   return header;
 }
 
@@ -57,8 +61,9 @@ Result<Bytes> TreeHeader::encode() const {
   writer.bytes(store_id.bytes);
   writer.bytes(root.bytes);
   writer.u64(files);
-  if (manifest.manifest.size() + manifest.signature.size() > encoded_bytes / 2)
+  if (manifest.manifest.size() + manifest.signature.size() > k_max_manifest_bytes) {
     return fail(Errc::oversized, "manifest");
+  }
   writer.u16(static_cast<std::uint16_t>(manifest.manifest.size()));
   writer.bytes(manifest.manifest);
   writer.u16(static_cast<std::uint16_t>(manifest.signature.size()));
@@ -71,7 +76,7 @@ Result<Bytes> TreeHeader::encode() const {
 
 Result<TreeHeader> TreeHeader::decode(BytesView bytes) {
   auto header = decode_fields(bytes);
-  if (!header) return fail(Errc::store_damaged, "tree file header");
+  if (!header) return fail(Errc::store_damaged, "header of a tree file: " + header.error().detail());
   return header;
 }
 
