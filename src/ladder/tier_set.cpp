@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ladder/tier_set.hpp"
 
+#include <optional>
 #include <string>
 
 namespace dig::ladder {
@@ -12,25 +13,23 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-Result<Tier> parse_tier(std::string_view text) {
+std::optional<Tier> find_tier(std::string_view text) {
   for (std::uint8_t number = 1; number <= k_tier_count; ++number) {
     const Tier tier{number};
     if (text == tier_name(tier) || text == std::to_string(number)) return tier;
   }
-  return fail(Errc::invalid_argument,
-              "unknown tier '" + std::string(text) +
-                  "'; tiers are 1-5 or direct, traversal, peer-turn, bootstrap-turn, public-turn");
+  return std::nullopt;
 }
 
 // Names contain dashes, so a range is looked for only where the whole piece is no tier by itself.
 Result<void> insert_piece(TierSet& set, std::string_view piece) {
-  if (auto tier = parse_tier(piece)) {
+  if (const auto tier = find_tier(piece)) {
     set.insert(*tier);
     return {};
   }
   for (std::size_t dash = piece.find('-'); dash != std::string_view::npos; dash = piece.find('-', dash + 1)) {
-    const auto first = parse_tier(trim(piece.substr(0, dash)));
-    const auto last = parse_tier(trim(piece.substr(dash + 1)));
+    const auto first = find_tier(trim(piece.substr(0, dash)));
+    const auto last = find_tier(trim(piece.substr(dash + 1)));
     if (!first || !last) continue;
     if (*first > *last) return fail(Errc::invalid_argument, "the tier range '" + std::string(piece) + "' is backwards");
     for (auto number = static_cast<std::uint8_t>(*first); number <= static_cast<std::uint8_t>(*last); ++number) {
@@ -38,7 +37,9 @@ Result<void> insert_piece(TierSet& set, std::string_view piece) {
     }
     return {};
   }
-  return std::unexpected(parse_tier(piece).error());
+  return fail(Errc::invalid_argument,
+              "unknown tier '" + std::string(piece) +
+                  "'; tiers are 1-5 or direct, traversal, peer-turn, bootstrap-turn, public-turn");
 }
 
 }  // namespace
