@@ -21,6 +21,7 @@ constexpr int k_off = -1;
 std::atomic<int> calls_left = k_off;  // this many calls still work
 std::atomic<int> fault_error = 0;
 std::atomic<std::size_t> write_limit = SIZE_MAX;
+std::atomic<bool> can_unlink_fail = false;  // a full disk does not keep files from being removed
 
 bool should_fail() {
   if (calls_left == k_off) return false;
@@ -55,6 +56,9 @@ int posix_fallocate(int descriptor, off_t offset, off_t size) {
 int rename(const char* from, const char* to) noexcept {
   return should_fail() ? -1 : static_cast<int>(::syscall(SYS_rename, from, to));
 }
+int unlink(const char* path) noexcept {
+  return can_unlink_fail && should_fail() ? -1 : static_cast<int>(::syscall(SYS_unlink, path));
+}
 }
 
 namespace dig::store {
@@ -63,7 +67,10 @@ namespace {
 using testing::HeldStore;
 
 struct FaultsTest : testing::DiskTest {
-  ~FaultsTest() override { calls_left = k_off; }
+  ~FaultsTest() override {
+    calls_left = k_off;
+    can_unlink_fail = false;
+  }
 
   SeededRng rng{1};
   Identity identity = Identity::generate(rng);
@@ -151,6 +158,35 @@ TEST_F(FaultsTest, AddingSurvivesAFailureOfEveryCall) {
           ASSERT_TRUE(listed);
           for (const StoreInfo& info : *listed) EXPECT_TRUE((*store)->remove(info.urn()));
         });
+  }
+}
+
+// Whatever the moment: the store is whole and listed, or it is gone with all its files.
+TEST_F(FaultsTest, ARemovalThatACrashInterruptsIsFinishedByTheNextStart) {
+  can_unlink_fail = true;
+  for (const int error_number : {ENOSPC, EIO}) {
+    fs::remove_all(home);
+    auto store = LocalStore::open(home);
+    ASSERT_TRUE(store && fetch(**store));
+    std::size_t interrupted = 0;
+    fail_each_call(
+        error_number, [&] { return (*store)->remove({held.store_id, held.root(), {}}); },
+        [&] {
+          store->reset();
+          if (!tree_of(home / "partial").empty()) ++interrupted;
+          store = LocalStore::open(home);
+          ASSERT_TRUE(store) << store.error().message();
+          EXPECT_TRUE(tree_of(home / "partial").empty());
+          expect_consistent(**store);
+          if ((*store)->find(held.store_id, held.root())) {
+            EXPECT_TRUE((*store)->open_reader(held.store_id, held.root()));
+          } else {
+            EXPECT_TRUE((*store)->list()->empty());
+            EXPECT_TRUE(tree_of(home / "stores").empty());
+            EXPECT_TRUE(fetch(**store));
+          }
+        });
+    EXPECT_GT(interrupted, 3u);
   }
 }
 

@@ -14,6 +14,9 @@
 #include <system_error>
 #include <utility>
 
+#include "base/base_encoding.hpp"
+#include "crypto/system_rng.hpp"
+
 namespace dig::store {
 namespace {
 
@@ -218,6 +221,24 @@ Result<std::uint64_t> copy_contents(const File& from, const File& to) {
   DIG_TRY(const std::uint64_t size, from.size());
   if (size != 0 && ::ioctl(to.descriptor(), FICLONE, from.descriptor()) == 0) return to.size();
   return copy_rest(from, to, size);
+}
+
+Result<PendingFile> PendingFile::create(const fs::path& target) {
+  constexpr mode_t k_as_the_umask_says = 0666;  // the user's file, not one of ours
+  const std::string name = ".dignet-" + to_hex(crypto::SystemRng().array<8>()) + ".tmp";
+  DIG_TRY(File file, File::open(target.parent_path() / name, O_RDWR | O_CREAT | O_EXCL, k_as_the_umask_says));
+  return PendingFile(std::move(file), target);
+}
+
+PendingFile::~PendingFile() {
+  if (file_.is_open()) (void)remove_file(file_.path());
+}
+
+Result<void> PendingFile::commit() {
+  DIG_CHECK(file_.sync());
+  DIG_CHECK(rename_durably(file_.path(), target_));
+  file_ = {};
+  return {};
 }
 
 Result<TemporaryFolder> TemporaryFolder::create(const fs::path& parent) {

@@ -84,6 +84,25 @@ class File {
 // Copies `from` into the empty file `to`, sharing blocks where the file system can.
 [[nodiscard]] Result<std::uint64_t> copy_contents(const File& from, const File& to);
 
+// A new file that takes the place of `target` once it is complete: until then it has a hidden name beside it, and it is
+// removed when it is never committed. A symbolic link at `target` is replaced, not followed.
+class PendingFile {
+ public:
+  [[nodiscard]] static Result<PendingFile> create(const fs::path& target);
+  ~PendingFile();
+  PendingFile(PendingFile&&) noexcept = default;
+  PendingFile& operator=(PendingFile&&) = delete;
+
+  [[nodiscard]] const File& file() const noexcept { return file_; }
+  // Makes the content durable, then the name.
+  [[nodiscard]] Result<void> commit();
+
+ private:
+  PendingFile(File file, fs::path target) : file_(std::move(file)), target_(std::move(target)) {}
+  File file_;  // closed once it is committed
+  fs::path target_;
+};
+
 // A folder below `parent` for one operation's temporary files. Removed at the end; after a crash, by the next
 // clean_temporary_folders.
 class TemporaryFolder {

@@ -47,21 +47,6 @@ Result<bool> same_contents(const fs::path& first, const fs::path& second) {
   }
 }
 
-// A name beside `path` that is renamed to it when its content is complete.
-Result<void> replace_file(const fs::path& path, const std::function<Result<void>(const File&)>& write) {
-  const fs::path temporary =
-      path.parent_path() / ("." + path.filename().native() + "." + std::to_string(::getpid()) + ".tmp");
-  DIG_CHECK(remove_file(temporary));
-  DIG_TRY(const File file, File::open(temporary, O_RDWR | O_CREAT | O_EXCL, 0666));
-  auto done = write(file);
-  if (done) done = file.sync();
-  if (done) done = rename_durably(temporary, path);
-  if (!done) {
-    if (auto removed = remove_file(temporary); !removed) return removed;
-  }
-  return done;
-}
-
 }  // namespace
 
 struct LocalStore::Paths {
@@ -75,6 +60,9 @@ struct LocalStore::Paths {
   fs::path folder(const StoreId& id) const { return stores() / id.to_hex(); }
   fs::path archive(const StoreId& id, const RootHash& root) const { return folder(id) / (root.to_hex() + ".dig"); }
   fs::path tree(const StoreId& id, const RootHash& root) const { return folder(id) / (root.to_hex() + ".tree"); }
+  fs::path removal(const StoreId& id, const RootHash& root) const {
+    return partial() / (id.to_hex() + "-" + root.to_hex() + ".removal");
+  }
 
   // Held while files and the index change together, so that other threads and processes see both or neither.
   Result<File> lock() const {
@@ -116,9 +104,15 @@ Result<std::unique_ptr<LocalStore>> LocalStore::open_rebuilding_index(const fs::
   return fresh;
 }
 
-// Puts a store into the index whose files are in place; nothing happens when they are not, or it is there already.
+// Puts a store into the index whose files are in place, unless it is there already. A tree without its archive is what
+// a crash left: it goes.
 Result<void> LocalStore::adopt(const StoreId& store_id, const RootHash& root) {
   DIG_TRY(const File lock, paths_->lock());
+  DIG_CHECK(finish_removal(store_id, root));
+  if (!path_exists(paths_->archive(store_id, root))) {
+    DIG_CHECK(remove_file(paths_->tree(store_id, root)));
+    return sync_removed_from(store_id);
+  }
   const auto reader = StoreReader::open(paths_->archive(store_id, root), paths_->tree(store_id, root));
   const auto tree = TreeFile::open(paths_->tree(store_id, root));
   if (!reader || !tree || tree->header().store_id != store_id || tree->header().root != root) return {};
@@ -129,24 +123,33 @@ Result<void> LocalStore::adopt(const StoreId& store_id, const RootHash& root) {
   return index_->put(row_of(tree->header(), *manifest));
 }
 
-// What a crash between the renames and the index left. The `.leaves` file goes last, so it marks such a store.
+// What a crash left of fetches that were complete and of removals that were not.
 Result<void> LocalStore::finish_interrupted() {
   std::error_code error;
   for (fs::directory_iterator it(paths_->partial(), error), end; !error && it != end; it.increment(error)) {
     const fs::path path = it->path();
     const std::string name = path.stem().native();
-    if (path.extension() != ".leaves" || name.size() != 129) continue;
-    if (path_exists(fs::path(path).replace_extension(".part"))) continue;
+    if (name.size() != 129) continue;
     const auto store_id = StoreId::from_hex(name.substr(0, 64));
     const auto root = RootHash::from_hex(name.substr(65));
-    auto leaves = File::open(path, O_RDWR);
-    if (!store_id || !root || !leaves) continue;
-    DIG_TRY(const bool locked, leaves->try_lock());
-    if (!locked) continue;
-    DIG_CHECK(adopt(*store_id, *root));
-    DIG_CHECK(remove_file(path));
+    if (!store_id || !root) continue;
+    if (path.extension() == ".leaves") DIG_CHECK(finish_fetch(path, *store_id, *root));
+    if (path.extension() != ".removal") continue;
+    DIG_TRY(const File lock, paths_->lock());
+    (void)finish_removal(*store_id, *root);  // what cannot be removed now is tried again the next time
   }
   return {};
+}
+
+// A crash between the renames and the index. The `.leaves` file goes last, so it marks such a store.
+Result<void> LocalStore::finish_fetch(const fs::path& leaves_path, const StoreId& store_id, const RootHash& root) {
+  if (path_exists(fs::path(leaves_path).replace_extension(".part"))) return {};
+  auto leaves = File::open(leaves_path, O_RDWR);
+  if (!leaves) return {};
+  DIG_TRY(const bool is_locked, leaves->try_lock());
+  if (!is_locked) return {};
+  DIG_CHECK(adopt(store_id, root));
+  return remove_file(leaves_path);
 }
 
 // Every store whose files are in place but which the index does not know.
@@ -176,6 +179,7 @@ Result<SignedManifest> LocalStore::sign(const Identity& identity, const std::opt
 
 // Both files into their places, the archive last, then the index. The caller holds the lock.
 Result<void> LocalStore::publish(const fs::path& archive, const fs::path& tree, const IndexRow& row) {
+  DIG_CHECK(finish_removal(row.store_id, row.root));
   DIG_CHECK(make_folders(paths_->folder(row.store_id)));
   DIG_CHECK(sync_folder(paths_->stores()));
   DIG_CHECK(rename_durably(tree, paths_->tree(row.store_id, row.root)));
@@ -207,6 +211,7 @@ Result<AddedStore> LocalStore::add(const fs::path& path, const Identity& identit
   DIG_TRY(const File lock, paths_->lock());
   DIG_TRY(const SignedManifest signed_manifest, sign(identity, store_id, root, info.bytes));
   DIG_TRY(const Manifest manifest, Manifest::decode(signed_manifest.manifest));
+  DIG_CHECK(finish_removal(manifest.store_id, root));
   DIG_TRY(const auto row, index_->get(manifest.store_id, root));
   if (row && StoreReader::open(paths_->archive(manifest.store_id, root), paths_->tree(manifest.store_id, root))) {
     return AddedStore{info_of(*row), row->manifest, true};
@@ -257,14 +262,32 @@ Result<std::vector<IndexRow>> LocalStore::rows_of(const Urn& urn) {
 Result<void> LocalStore::remove(const Urn& urn) {
   DIG_TRY(const File lock, paths_->lock());
   DIG_TRY(const std::vector<IndexRow> rows, rows_of(urn));
-  // The index first: a crash in between leaves files that nobody lists, never a listed store without its files.
   for (const IndexRow& row : rows) {
-    DIG_CHECK(index_->remove(row.store_id, row.root));
-    DIG_CHECK(remove_file(paths_->archive(row.store_id, row.root)));
-    DIG_CHECK(remove_file(paths_->tree(row.store_id, row.root)));
+    DIG_CHECK(File::open(paths_->removal(row.store_id, row.root), O_WRONLY | O_CREAT));
   }
-  ::rmdir(paths_->folder(urn.store_id).c_str());  // only succeeds when no version is left
-  return sync_folder(paths_->stores());
+  DIG_CHECK(sync_folder(paths_->partial()));  // from here on it happens, whatever happens
+  for (const IndexRow& row : rows) DIG_CHECK(finish_removal(row.store_id, row.root));
+  return {};
+}
+
+// Takes away what remove() has marked; nothing happens without a mark. The index goes first, so that a listed store
+// always has its files, and the mark last, so that no file stays behind that nobody knows. The caller holds the lock.
+Result<void> LocalStore::finish_removal(const StoreId& store_id, const RootHash& root) {
+  const fs::path mark = paths_->removal(store_id, root);
+  if (!path_exists(mark)) return {};
+  DIG_CHECK(index_->remove(store_id, root));
+  DIG_CHECK(remove_file(paths_->archive(store_id, root)));
+  DIG_CHECK(remove_file(paths_->tree(store_id, root)));
+  DIG_CHECK(sync_removed_from(store_id));
+  DIG_CHECK(remove_file(mark));
+  return sync_folder(paths_->partial());
+}
+
+// The folder of a store goes with its last version.
+Result<void> LocalStore::sync_removed_from(const StoreId& store_id) {
+  const fs::path folder = paths_->folder(store_id);
+  ::rmdir(folder.c_str());
+  return sync_folder(path_exists(folder) ? folder : paths_->stores());
 }
 
 // Reads the archive again and compares with the root; a tree file that is not what it must be is replaced.
@@ -289,8 +312,7 @@ Result<void> LocalStore::quarantine(const IndexRow& row) {
   const fs::path target = paths_->quarantine() / (row.store_id.to_hex() + "-" + row.root.to_hex() + ".dig");
   if (path_exists(archive)) DIG_CHECK(rename_durably(archive, target));
   DIG_CHECK(remove_file(paths_->tree(row.store_id, row.root)));
-  ::rmdir(paths_->folder(row.store_id).c_str());
-  return sync_folder(paths_->stores());
+  return sync_removed_from(row.store_id);
 }
 
 Result<VerifyReport> LocalStore::verify(const std::optional<Urn>& urn, const Progress& progress) {
@@ -360,24 +382,9 @@ Result<StoreInfo> LocalStore::complete(PartialStore& partial) {
 Result<std::uint64_t> LocalStore::export_archive(const StoreId& store_id, const RootHash& root, const fs::path& path) {
   DIG_CHECK(row(store_id, root));
   DIG_TRY(const File archive, File::open_regular(paths_->archive(store_id, root)));
-  const auto write = [&](const File& target) -> Result<void> {
-    DIG_TRY([[maybe_unused]] const std::uint64_t copied, copy_contents(archive, target));
-    return {};
-  };
-  DIG_CHECK(replace_file(path, write));
-  return archive.size();
-}
-
-Result<std::uint64_t> LocalStore::export_resource(const StoreId& store_id, const RootHash& root, std::string_view key,
-                                                  const fs::path& path) {
-  DIG_TRY(const auto reader, open_reader(store_id, root));
-  std::uint64_t size = 0;
-  const auto write = [&](const File& target) -> Result<void> {
-    ResourceReader resources(*reader);
-    DIG_TRY(size, resources.read_to(key, target));
-    return {};
-  };
-  DIG_CHECK(replace_file(path, write));
+  DIG_TRY(PendingFile copy, PendingFile::create(path));
+  DIG_TRY(const std::uint64_t size, copy_contents(archive, copy.file()));
+  DIG_CHECK(copy.commit());
   return size;
 }
 

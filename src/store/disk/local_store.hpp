@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The stores on this machine, below <home>:
 //   stores/<store id>/<root>.dig    the archive         stores/<store id>/<root>.tree   every level of its Merkle tree
-//   partial/<store id>-<root>.part  a fetch under way   partial/<…>.leaves              the leaf hash of each chunk it
-//   has index.db                        SQLite index        quarantine/, tmp/               what verify() took out;
-//   scratch
+//   partial/<store id>-<root>.part  a fetch under way   partial/<…>.leaves              the leaf hash of each chunk
+//                                                       partial/<…>.removal             a removal under way
+//   index.db                        SQLite index        quarantine/, tmp/               what verify() took out; scratch
 //
 // What is visible in stores/ is complete: files are written elsewhere, made durable, and renamed into place.
 //
@@ -67,8 +67,8 @@ struct VerifyReport {
 
 class LocalStore {
  public:
-  // Opens or makes the folders and the index. Errors: index_damaged (then open_rebuilding_index
-  // helps), the errors of files.
+  // Opens or makes the folders and the index, and finishes what a crash interrupted. Errors: index_damaged (then
+  // open_rebuilding_index helps), index_newer (nothing was changed), the errors of files.
   [[nodiscard]] static Result<std::unique_ptr<LocalStore>> open(const fs::path& home);
   // Moves a damaged index away and makes a new one from the files.
   [[nodiscard]] static Result<std::unique_ptr<LocalStore>> open_rebuilding_index(const fs::path& home);
@@ -104,9 +104,6 @@ class LocalStore {
   // Copies the archive (sharing blocks where the file system can) to `path`, replacing a file there.
   [[nodiscard]] Result<std::uint64_t> export_archive(const StoreId& store_id, const RootHash& root,
                                                      const fs::path& path);
-  // Writes one resource to the file `path`, replacing a file there.
-  [[nodiscard]] Result<std::uint64_t> export_resource(const StoreId& store_id, const RootHash& root,
-                                                      std::string_view key, const fs::path& path);
 
  private:
   struct Paths;
@@ -114,6 +111,9 @@ class LocalStore {
   [[nodiscard]] Result<void> adopt(const StoreId& store_id, const RootHash& root);
   [[nodiscard]] Result<void> adopt_strays();
   [[nodiscard]] Result<void> finish_interrupted();
+  [[nodiscard]] Result<void> finish_fetch(const fs::path& leaves, const StoreId& store_id, const RootHash& root);
+  [[nodiscard]] Result<void> finish_removal(const StoreId& store_id, const RootHash& root);
+  [[nodiscard]] Result<void> sync_removed_from(const StoreId& store_id);
   [[nodiscard]] Result<SignedManifest> sign(const Identity& identity, const std::optional<StoreId>& store_id,
                                             const RootHash& root, std::uint64_t size);
   [[nodiscard]] Result<void> publish(const fs::path& archive, const fs::path& tree, const IndexRow& row);

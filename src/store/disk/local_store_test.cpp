@@ -2,6 +2,7 @@
 #include "store/disk/local_store.hpp"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include <thread>
@@ -35,6 +36,18 @@ struct LocalStoreTest : testing::DiskTest {
   void make_source() {
     write(source / "index.html", "<h1>hello</h1>");
     write(source / "data.bin", random_bytes(900'000, 3));
+  }
+  // What remove() leaves when a crash stops it at once.
+  fs::path mark_removal(const StoreInfo& info) const {
+    const fs::path mark = home / "partial" / (info.store_id.to_hex() + "-" + info.root.to_hex() + ".removal");
+    write(mark, "");
+    return mark;
+  }
+  void run_sql(const char* sql) const {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open((home / "index.db").c_str(), &database), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(database);
+    sqlite3_close(database);
   }
   fs::path place(const StoreInfo& info, const char* extension) const {
     return home / "stores" / info.store_id.to_hex() / (info.root.to_hex() + extension);
@@ -153,6 +166,48 @@ TEST_F(LocalStoreTest, RemovingTakesFilesAndRowsButNotOpenReaders) {
   EXPECT_FALSE(store->open_reader(added.info.store_id, added.info.root));
 }
 
+TEST_F(LocalStoreTest, ARemovalIsFinishedWhereverItStopped) {
+  make_source();
+  for (const auto& extensions : std::vector<std::vector<const char*>>{{}, {".dig"}, {".dig", ".tree"}}) {
+    const AddedStore added = add();
+    mark_removal(added.info);
+    for (const char* extension : extensions) fs::remove(place(added.info, extension));
+    store = open();
+    EXPECT_TRUE(store->list()->empty());
+    EXPECT_FALSE(store->find(added.info.store_id, added.info.root));
+    EXPECT_TRUE(tree_of(home / "stores").empty());
+    EXPECT_TRUE(tree_of(home / "partial").empty());
+  }
+}
+
+TEST_F(LocalStoreTest, AnInterruptedRemovalDoesNotTakeWhatIsAddedAfterIt) {
+  make_source();
+  const AddedStore first = add();
+  const fs::path mark = mark_removal(first.info);
+  EXPECT_FALSE(add().was_here);
+  EXPECT_FALSE(fs::exists(mark));
+  mark_removal(first.info);
+  EXPECT_TRUE(store->remove(first.info.urn()));
+  const HeldStore held(read(folder() / "source" / "data.bin"), StoreId{rng.array<32>()});
+  auto partial = store->open_partial(held.manifest);
+  for (std::uint64_t i = 0; i < held.chunks(); ++i) {
+    ASSERT_TRUE((*partial)->write_chunk(i, held.chunk(i), held.tree.proof(i)));
+  }
+  mark_removal({held.store_id, held.root()});
+  ASSERT_TRUE(store->complete(**partial));
+  store = open();
+  EXPECT_TRUE(store->open_reader(held.store_id, held.root()));
+}
+
+TEST_F(LocalStoreTest, VerifyTakesAwayATreeWithoutItsArchive) {
+  make_source();
+  const AddedStore added = add();
+  run_sql("DELETE FROM stores");
+  fs::remove(place(added.info, ".dig"));
+  EXPECT_TRUE(store->verify()->damaged.empty());
+  EXPECT_TRUE(tree_of(home / "stores").empty());
+}
+
 TEST_F(LocalStoreTest, AnotherProcessSeesChangesAtOnce) {
   make_source();
   const auto other = open();
@@ -252,6 +307,23 @@ TEST_F(LocalStoreTest, ADamagedIndexIsReportedAndRebuilt) {
   EXPECT_TRUE((*rebuilt)->verify()->damaged.empty());
 }
 
+TEST_F(LocalStoreTest, TheIndexOfANewerVersionIsLeftAsItIs) {
+  make_source();
+  const AddedStore added = add();
+  store.reset();
+  run_sql("ALTER TABLE stores RENAME TO stores_of_tomorrow; PRAGMA user_version = 2;");
+  const Bytes index = read(home / "index.db");
+  for (const auto& opened : {LocalStore::open(home), LocalStore::open_rebuilding_index(home)}) {
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code(), Errc::index_newer);
+  }
+  EXPECT_TRUE(read(home / "index.db") == index);
+  EXPECT_TRUE(tree_of(home / "quarantine").empty());
+  run_sql("ALTER TABLE stores_of_tomorrow RENAME TO stores; PRAGMA user_version = 1;");
+  store = open();
+  EXPECT_TRUE(store->open_reader(added.info.store_id, added.info.root));
+}
+
 TEST_F(LocalStoreTest, AFetchedStoreMovesIntoPlace) {
   make_source();
   ASSERT_TRUE(make_archive(source, folder() / "made.dig"));
@@ -322,7 +394,7 @@ TEST_F(LocalStoreTest, AStoreThatIsInPlaceIsFoundWithoutItsRow) {
   EXPECT_TRUE(store->find(added.info.store_id));
 }
 
-TEST_F(LocalStoreTest, ExportsArchivesAndResources) {
+TEST_F(LocalStoreTest, AnExportReplacesAFileOnlyWhenItIsComplete) {
   make_source();
   const AddedStore added = add();
   const fs::path out = folder() / "out";
@@ -330,18 +402,24 @@ TEST_F(LocalStoreTest, ExportsArchivesAndResources) {
   write(out / "whole.dig", "old content");
   EXPECT_EQ(*store->export_archive(added.info.store_id, added.info.root, out / "whole.dig"), added.info.size);
   EXPECT_TRUE(read(out / "whole.dig") == read(place(added.info, ".dig")));
-  EXPECT_EQ(*store->export_resource(added.info.store_id, added.info.root, "index.html", out / "page"), 14U);
-  EXPECT_EQ(as_text(read(out / "page")), "<h1>hello</h1>");
-  EXPECT_EQ(store->export_resource(added.info.store_id, added.info.root, "none", out / "none").error().code(),
-            Errc::resource_not_found);
-  EXPECT_EQ(
-      store->export_resource(added.info.store_id, added.info.root, "../../etc/passwd", out / "none").error().code(),
-      Errc::resource_not_found);
   EXPECT_FALSE(store->export_archive(added.info.store_id, added.info.root, out / "no" / "folder"));
-  EXPECT_EQ(tree_of(out), (std::vector<std::string>{"page", "whole.dig"}));
+  fs::create_directories(out / "folder" / "used");
+  EXPECT_FALSE(store->export_archive(added.info.store_id, added.info.root, out / "folder"));
+  EXPECT_EQ(tree_of(out), (std::vector<std::string>{"folder", "folder/used", "whole.dig"}));
   fs::create_symlink(folder() / "elsewhere", out / "link");
   EXPECT_TRUE(store->export_archive(added.info.store_id, added.info.root, out / "link"));
   EXPECT_FALSE(fs::exists(folder() / "elsewhere"));  // the link was replaced, not followed
+}
+
+TEST_F(LocalStoreTest, AnExportedFileHasTheModeThatTheUserAsksFor) {
+  make_source();
+  const AddedStore added = add();
+  const mode_t before = ::umask(027);
+  EXPECT_TRUE(store->export_archive(added.info.store_id, added.info.root, folder() / "out.dig"));
+  ::umask(before);
+  struct stat status{};
+  ASSERT_EQ(::stat((folder() / "out.dig").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0640U);
 }
 
 TEST_F(LocalStoreTest, ManyThreadsMayUseItAtOnce) {

@@ -64,16 +64,4 @@ Result<Bytes> ResourceReader::read_all(std::string_view key, std::uint64_t max_b
   return out;
 }
 
-Result<std::uint64_t> ResourceReader::read_to(std::string_view key, const File& target) {
-  std::uint64_t offset = 0;
-  const auto write = [&](BytesView piece) -> Result<void> {
-    DIG_CHECK(target.write_at(offset, piece));
-    offset += piece.size();
-    return {};
-  };
-  DIG_TRY(const std::uint64_t size, read(key, write));
-  DIG_CHECK(target.truncate(size));
-  return size;
-}
-
 }  // namespace dig::store

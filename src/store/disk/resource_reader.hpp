@@ -4,7 +4,7 @@
 //
 //   ResourceReader reader(source);
 //   while (true) {
-//     auto done = reader.read_to(key, file);
+//     auto done = reader.read(key, sink);
 //     if (done || !reader.missing()) return done;      // finished, or failed for good
 //     fetch(chunks_of_bytes(reader.missing()->offset, reader.missing()->size));
 //   }
@@ -22,7 +22,6 @@
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "store/archive_source.hpp"
-#include "store/disk/file.hpp"
 #include "store/zip_directory.hpp"
 
 namespace dig::store {
@@ -49,7 +48,6 @@ class ResourceReader {
   using Sink = std::function<Result<void>(BytesView)>;
   [[nodiscard]] Result<std::uint64_t> read(std::string_view key, const Sink& sink);
   [[nodiscard]] Result<Bytes> read_all(std::string_view key, std::uint64_t max_bytes);
-  [[nodiscard]] Result<std::uint64_t> read_to(std::string_view key, const File& target);
 
   // What the last call lacked, when it failed with not_here: all of the entry's bytes once its place is known, so that
   // few rounds are needed.

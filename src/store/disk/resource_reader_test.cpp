@@ -109,16 +109,6 @@ TEST_F(ResourceReaderTest, TheSinkHearsNothingBeforeEverythingIsHere) {
   EXPECT_EQ(heard, big.size());
 }
 
-TEST_F(ResourceReaderTest, WritesToAFileAndReplacesLongerContent) {
-  MemorySource source(archive);
-  ResourceReader reader(source);
-  write(folder() / "out", std::string(100, 'x'));
-  const auto file = File::open(folder() / "out", O_RDWR);
-  ASSERT_TRUE(file);
-  EXPECT_EQ(*reader.read_to("small.txt", *file), 5U);
-  EXPECT_EQ(as_text(read(folder() / "out")), "small");
-}
-
 TEST_F(ResourceReaderTest, TheSinksErrorEndsTheRead) {
   MemorySource source(archive);
   ResourceReader reader(source);

@@ -105,6 +105,7 @@ Result<std::unique_ptr<StoreIndex>> StoreIndex::open(const fs::path& path) {
   if (status != SQLITE_OK) return std::unexpected(sqlite_error(database, status));
   sqlite3_extended_result_codes(database, 1);
   sqlite3_busy_timeout(database, busy_timeout_ms);
+  DIG_CHECK(index->read_schema_version());  // before anything is written: a newer index stays as it is
   DIG_CHECK(index->run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF;"));
   DIG_CHECK(index->prepare_schema());
   return index;
@@ -118,18 +119,23 @@ Result<void> StoreIndex::run(const char* sql) {
   return {};
 }
 
+Result<std::uint64_t> StoreIndex::read_schema_version() {
+  Statement query(database_, "PRAGMA user_version");
+  DIG_CHECK(query.step());
+  const std::uint64_t version = query.integer(0);
+  if (version > schema_version) {
+    return fail(Errc::index_newer,
+                "schema " + std::to_string(version) + ", this one knows " + std::to_string(schema_version));
+  }
+  return version;
+}
+
 Result<void> StoreIndex::prepare_schema() {
   // Two processes may open a new home at once: the second waits here and then finds the table.
   DIG_CHECK(run("BEGIN IMMEDIATE"));
-  std::uint64_t version = 0;
-  {
-    Statement query(database_, "PRAGMA user_version");
-    DIG_CHECK(query.step());
-    version = query.integer(0);
-  }
+  DIG_TRY(const std::uint64_t version, read_schema_version());
   if (version == 0) DIG_CHECK(run(k_schema));
   DIG_CHECK(run("COMMIT"));
-  if (version > schema_version) return fail(Errc::index_damaged, "index: it was made by a newer version of dignet");
   Statement check(database_, std::string(k_columns) + "LIMIT 1");
   DIG_CHECK(check.step());
   return {};

@@ -34,7 +34,7 @@ class StoreIndex {
   static constexpr int busy_timeout_ms = 10'000;
   static constexpr int schema_version = 1;
 
-  // Errors: index_damaged (not a database, damaged pages, a schema of another version), the errors of files.
+  // Errors: index_damaged (not a database, damaged pages), index_newer, the errors of files.
   [[nodiscard]] static Result<std::unique_ptr<StoreIndex>> open(const fs::path& path);
   ~StoreIndex();
   StoreIndex(const StoreIndex&) = delete;
@@ -51,6 +51,7 @@ class StoreIndex {
   class Statement;
   explicit StoreIndex(sqlite3* database) : database_(database) {}
   [[nodiscard]] Result<void> run(const char* sql);
+  [[nodiscard]] Result<std::uint64_t> read_schema_version();
   [[nodiscard]] Result<void> prepare_schema();
 
   std::mutex mutex_;
