@@ -2,20 +2,23 @@
 // The one checked reader that every parser uses. A read past the end is an error value, never undefined behaviour.
 #pragma once
 
+#include <bit>
+#include <cstdint>
+
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 
 namespace dig {
 
-class ByteReader {
+template <std::endian order>
+class BasicByteReader {
  public:
-  explicit ByteReader(BytesView input) noexcept : rest_(input) {}
+  explicit BasicByteReader(BytesView input) noexcept : rest_(input) {}
 
   [[nodiscard]] std::size_t remaining() const noexcept { return rest_.size(); }
   [[nodiscard]] bool empty() const noexcept { return rest_.empty(); }
   [[nodiscard]] BytesView rest() const noexcept { return rest_; }
 
-  // Big-endian unsigned integers (network byte order).
   [[nodiscard]] Result<std::uint8_t> u8() { return read_integer<std::uint8_t>(); }
   [[nodiscard]] Result<std::uint16_t> u16() { return read_integer<std::uint16_t>(); }
   [[nodiscard]] Result<std::uint32_t> u32() { return read_integer<std::uint32_t>(); }
@@ -42,12 +45,18 @@ class ByteReader {
   template <class Integer>
   Result<Integer> read_integer() {
     DIG_TRY(const BytesView raw, bytes(sizeof(Integer)));
-    Integer value = 0;
-    for (const std::byte b : raw) value = static_cast<Integer>((value << 8) | std::to_integer<Integer>(b));
-    return value;
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < raw.size(); ++i) {
+      const std::byte next = order == std::endian::big ? raw[i] : raw[raw.size() - 1 - i];
+      value = (value << 8) | std::to_integer<std::uint64_t>(next);
+    }
+    return static_cast<Integer>(value);
   }
 
   BytesView rest_;
 };
+
+using ByteReader = BasicByteReader<std::endian::big>;  // network byte order
+using ByteReaderLittle = BasicByteReader<std::endian::little>;
 
 }  // namespace dig

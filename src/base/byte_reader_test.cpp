@@ -37,6 +37,16 @@ TEST(ByteReader, ReadsBackWhatAByteWriterWrote) {
   EXPECT_TRUE(reader.expect_end());
 }
 
+TEST(ByteReader, LittleEndianNumbersStartWithTheirLastByte) {
+  const auto bytes = from_hex("fedcfe98badcfe1032547698badcfe").value();
+  ByteReaderLittle reader(bytes);
+  EXPECT_EQ(reader.u8().value(), 0xFE);
+  EXPECT_EQ(reader.u16().value(), 0xFEDC);
+  EXPECT_EQ(reader.u32().value(), 0xFEDCBA98);
+  EXPECT_EQ(reader.u64().value(), 0xFEDCBA9876543210);
+  EXPECT_FALSE(reader.u8());
+}
+
 TEST(ByteReader, NeverReadsPastTheEnd) {
   const Bytes input(7);
   for (std::size_t size = 0; size <= input.size(); ++size) {

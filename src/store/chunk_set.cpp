@@ -38,7 +38,13 @@ bool ChunkSet::reset(std::uint64_t index) {
 void ChunkSet::set_range(ChunkRange range) {
   if (range.first >= size_) return;
   const std::uint64_t end = range.first + std::min(range.count, size_ - range.first);
-  for (std::uint64_t index = range.first; index < end; ++index) set(index);
+  for (std::uint64_t index = range.first; index < end; index = (index / 64 + 1) * 64) {
+    const std::uint64_t bits = std::min(end - index, 64 - index % 64);
+    const std::uint64_t mask = (~std::uint64_t{0} >> (64 - bits)) << (index % 64);
+    std::uint64_t& word = words_[index / 64];
+    count_ += static_cast<std::uint64_t>(std::popcount(mask & ~word));
+    word |= mask;
+  }
 }
 
 std::optional<std::uint64_t> ChunkSet::next_present(std::uint64_t from) const {
@@ -60,13 +66,6 @@ std::optional<std::uint64_t> ChunkSet::next_missing(std::uint64_t from) const {
     from = (from / 64 + 1) * 64;
   }
   return std::nullopt;
-}
-
-std::optional<ChunkRange> ChunkSet::next_missing_range(std::uint64_t from, std::uint64_t max_count) const {
-  const std::optional<std::uint64_t> first = next_missing(from);
-  if (!first || max_count == 0) return std::nullopt;
-  const std::uint64_t end = next_present(*first).value_or(size_);
-  return ChunkRange{*first, std::min(end - *first, max_count)};
 }
 
 std::vector<ChunkRange> ChunkSet::ranges(std::size_t max_ranges) const {

@@ -2,6 +2,7 @@
 // A set of chunk indices in [0, size): one bit each. What a partial store has, what a fetch wants.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -40,8 +41,16 @@ class ChunkSet {
   // The first index >= `from` that is in the set / not in it.
   [[nodiscard]] std::optional<std::uint64_t> next_present(std::uint64_t from) const;
   [[nodiscard]] std::optional<std::uint64_t> next_missing(std::uint64_t from) const;
-  // The first run of missing chunks at or after `from`, cut to `max_count`.
-  [[nodiscard]] std::optional<ChunkRange> next_missing_range(std::uint64_t from, std::uint64_t max_count) const;
+  // Hands each run of missing chunks in `within` to `take`, in order; `take` may add the run to the set.
+  template <class Take>
+  void for_each_missing_range(ChunkRange within, Take take) const {
+    const std::uint64_t end = within.first + std::min(within.count, size_ - std::min(size_, within.first));
+    for (std::optional<std::uint64_t> first = next_missing(within.first); first && *first < end;) {
+      const std::uint64_t run_end = std::min(next_present(*first).value_or(size_), end);
+      take(ChunkRange{*first, run_end - *first});
+      first = next_missing(run_end);
+    }
+  }
   // The runs of the set, at most `max_ranges` of them.
   [[nodiscard]] std::vector<ChunkRange> ranges(std::size_t max_ranges) const;
 

@@ -66,16 +66,42 @@ TEST(ChunkSet, AgreesWithAVectorOfBools) {
   }
 }
 
-TEST(ChunkSet, MissingRangesAreCutToTheirLimit) {
+TEST(ChunkSet, RangesAgreeWithSingleIndices) {
+  SeededRng rng(4);
+  for (const std::uint64_t size : {1U, 64U, 65U, 300U}) {
+    for (int round = 0; round < 300; ++round) {
+      ChunkSet set(size);
+      for (std::uint64_t i = rng.below(size); i < size; i += 1 + rng.below(70)) set.set(i);
+      const ChunkRange within{rng.below(size + 10), rng.below(size + 10)};
+      ChunkSet one_by_one = set;
+      for (std::uint64_t i = within.first; i < within.first + within.count; ++i) one_by_one.set(i);
+
+      ChunkSet at_once = set;
+      at_once.set_range(within);
+      ASSERT_EQ(at_once, one_by_one);
+
+      std::uint64_t missing = 0;
+      std::uint64_t last_end = 0;
+      ChunkSet by_runs = set;
+      by_runs.for_each_missing_range(within, [&](ChunkRange run) {
+        EXPECT_TRUE(run.count > 0 && (missing == 0 || run.first > last_end)) << "a run is as long as it can be";
+        missing += run.count;
+        last_end = run.first + run.count;
+        by_runs.set_range(run);
+      });
+      ASSERT_EQ(by_runs, one_by_one);
+      EXPECT_EQ(missing, one_by_one.count() - set.count());
+    }
+  }
+}
+
+TEST(ChunkSet, RangesAreCutToTheirLimit) {
   ChunkSet set(200);
   set.set_range({10, 20});
-  EXPECT_EQ(set.next_missing_range(0, 100), (ChunkRange{0, 10}));
-  EXPECT_EQ(set.next_missing_range(0, 4), (ChunkRange{0, 4}));
-  EXPECT_EQ(set.next_missing_range(15, 500), (ChunkRange{30, 170}));
-  EXPECT_FALSE(set.next_missing_range(200, 1));
-  EXPECT_FALSE(set.next_missing_range(0, 0));
-  EXPECT_FALSE(ChunkSet::full(200).next_missing_range(0, 1));
-  EXPECT_EQ(set.ranges(0).size(), 0U);
+  set.set_range({150, 20});
+  EXPECT_TRUE(set.ranges(0).empty());
+  EXPECT_EQ(set.ranges(1), (std::vector<ChunkRange>{{10, 20}}));
+  EXPECT_EQ(set.ranges(3), (std::vector<ChunkRange>{{10, 20}, {150, 20}}));
 }
 
 TEST(ChunkSet, ChunksOfBytesCoverTheirFirstAndLastByte) {

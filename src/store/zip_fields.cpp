@@ -14,13 +14,6 @@ Result<void> expect_signature(ByteReaderLittle& reader, std::uint32_t expected) 
 
 }  // namespace
 
-Result<BytesView> ByteReaderLittle::bytes(std::size_t size) {
-  if (size > rest_.size()) return fail(Errc::truncated);
-  const BytesView taken = rest_.first(size);
-  rest_ = rest_.subspan(size);
-  return taken;
-}
-
 Result<ZipEnd> ZipEnd::decode(BytesView input) {
   ByteReaderLittle reader(input);
   ZipEnd end{};
@@ -51,7 +44,7 @@ Result<ZipEnd64> ZipEnd64::decode(BytesView input) {
   DIG_CHECK(expect_signature(reader, 0x06064b50));
   DIG_TRY(const std::uint64_t size, reader.u64());
   if (size != bytes - 12) return fail(Errc::malformed);  // the size counts what follows it
-  DIG_CHECK(reader.bytes(4));                            // versions
+  DIG_CHECK(reader.skip(4));                             // versions
   DIG_TRY(end.disk, reader.u32());
   DIG_TRY(end.directory_disk, reader.u32());
   DIG_TRY(end.entries_here, reader.u64());
@@ -64,10 +57,10 @@ Result<ZipEnd64> ZipEnd64::decode(BytesView input) {
 Result<ZipDirectoryHeader> ZipDirectoryHeader::decode(ByteReaderLittle& reader) {
   ZipDirectoryHeader header{};
   DIG_CHECK(expect_signature(reader, 0x02014b50));
-  DIG_CHECK(reader.bytes(4));  // versions
+  DIG_CHECK(reader.skip(4));  // versions
   DIG_TRY(header.flags, reader.u16());
   DIG_TRY(header.method, reader.u16());
-  DIG_CHECK(reader.bytes(4));  // time and date
+  DIG_CHECK(reader.skip(4));  // time and date
   DIG_TRY(header.crc, reader.u32());
   DIG_TRY(header.stored_size, reader.u32());
   DIG_TRY(header.size, reader.u32());
@@ -75,12 +68,12 @@ Result<ZipDirectoryHeader> ZipDirectoryHeader::decode(ByteReaderLittle& reader) 
   DIG_TRY(const std::uint16_t extra_size, reader.u16());
   DIG_TRY(const std::uint16_t comment_size, reader.u16());
   DIG_TRY(header.disk, reader.u16());
-  DIG_CHECK(reader.bytes(2));  // internal attributes
+  DIG_CHECK(reader.skip(2));  // internal attributes
   DIG_TRY(header.external_attributes, reader.u32());
   DIG_TRY(header.offset, reader.u32());
   DIG_TRY(header.name, reader.bytes(name_size));
   DIG_TRY(header.extra, reader.bytes(extra_size));
-  DIG_CHECK(reader.bytes(comment_size));
+  DIG_CHECK(reader.skip(comment_size));
   return header;
 }
 
@@ -88,10 +81,10 @@ Result<ZipLocalHeader> ZipLocalHeader::decode(BytesView input) {
   ByteReaderLittle reader(input);
   ZipLocalHeader header{};
   DIG_CHECK(expect_signature(reader, 0x04034b50));
-  DIG_CHECK(reader.bytes(2));  // version
+  DIG_CHECK(reader.skip(2));  // version
   DIG_TRY(header.flags, reader.u16());
   DIG_TRY(header.method, reader.u16());
-  DIG_CHECK(reader.bytes(4));  // time and date
+  DIG_CHECK(reader.skip(4));  // time and date
   DIG_TRY(header.crc, reader.u32());
   DIG_TRY(header.stored_size, reader.u32());
   DIG_TRY(header.size, reader.u32());

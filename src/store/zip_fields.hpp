@@ -5,31 +5,11 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/byte_reader.hpp"
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 
 namespace dig::store {
-
-// The little-endian sibling of ByteReader.
-class ByteReaderLittle {
- public:
-  explicit ByteReaderLittle(BytesView input) noexcept : rest_(input) {}
-  [[nodiscard]] std::size_t remaining() const noexcept { return rest_.size(); }
-  [[nodiscard]] Result<std::uint16_t> u16() { return read_integer<std::uint16_t>(); }
-  [[nodiscard]] Result<std::uint32_t> u32() { return read_integer<std::uint32_t>(); }
-  [[nodiscard]] Result<std::uint64_t> u64() { return read_integer<std::uint64_t>(); }
-  [[nodiscard]] Result<BytesView> bytes(std::size_t size);
-
- private:
-  template <class Integer>
-  Result<Integer> read_integer() {
-    DIG_TRY(const BytesView raw, bytes(sizeof(Integer)));
-    std::uint64_t value = 0;
-    for (std::size_t i = sizeof(Integer); i-- > 0;) value = (value << 8) | std::to_integer<std::uint64_t>(raw[i]);
-    return static_cast<Integer>(value);
-  }
-  BytesView rest_;
-};
 
 struct ZipEnd {
   static constexpr std::size_t bytes = 22;  // without the comment

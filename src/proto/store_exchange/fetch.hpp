@@ -234,6 +234,7 @@ class Fetch {
 
   // fetch_schedule.cpp: who is asked for what
   [[nodiscard]] std::size_t size_of(std::uint64_t index) const;
+  [[nodiscard]] std::uint64_t size_of(store::ChunkRange range) const;
   void put(std::uint64_t index, Flight flight);
   void ask(Instant now, FetchHolder& holder, store::ChunkRange range);
   void shift(FetchHolder& holder);

@@ -13,6 +13,11 @@ std::size_t Fetch::size_of(std::uint64_t index) const {
   return store::chunk_size_at(candidates_[*current_].manifest.size, index);
 }
 
+std::uint64_t Fetch::size_of(store::ChunkRange range) const {
+  const std::uint64_t end = store::chunk_offset(range.first + range.count);
+  return std::min(end, candidates_[*current_].manifest.size) - store::chunk_offset(range.first);
+}
+
 // --- the books ---------------------------------------------------------------------------------------------------
 
 // The one place where a flight changes, so that the counters always agree with the flights.
@@ -72,17 +77,19 @@ void Fetch::unask_front(FetchHolder& holder) {
   put(index, flight);
 }
 
+// By runs and not chunk by chunk: a store may have millions of chunks.
 void Fetch::add_wanted(std::uint64_t first, std::uint64_t count) {
-  for (std::uint64_t index = first; index < first + count; ++index) {
-    if (!wanted_.set(index)) continue;
-    status_.total += size_of(index);
-    if (have_.test(index)) {
-      status_.bytes += size_of(index);
-      continue;
-    }
-    ++missing_;
-    if (!flights_.contains(index)) todo_.add(index, 1);
-  }
+  wanted_.for_each_missing_range({first, count}, [&](store::ChunkRange added) {
+    wanted_.set_range(added);
+    status_.total += size_of(added);
+    status_.bytes += size_of(added);
+    have_.for_each_missing_range(added, [&](store::ChunkRange missing) {
+      status_.bytes -= size_of(missing);
+      missing_ += missing.count;
+      todo_.add(missing.first, missing.count);
+    });
+  });
+  for (const auto& [index, flight] : flights_) todo_.remove(index, 1);
 }
 
 bool Fetch::is_complete() const { return missing_ == 0 && writing_ == 0; }
