@@ -40,7 +40,7 @@ head -c $((64 << 20)) /dev/urandom >"$scratch/project/data.bin"
 (cd "$scratch/project" && find . -type f | wc -l | xargs echo "files:" && du -sh . | cut -f1 | xargs echo "size:")
 
 step "Alice adds the folder: it becomes a store, named by a URN with its root hash"
-added=$(run --home "$scratch/alice" --json add "$scratch/project")
+added=$(run --home "$scratch/alice" --json add "$scratch/project" | tail -n 1)
 echo "$added"
 urn=$(field urn <<<"$added")
 

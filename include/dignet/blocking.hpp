@@ -28,9 +28,10 @@ template <class T, class Start>
   return std::move(*result);
 }
 
-[[nodiscard]] inline Result<StoreInfo> add_store(Node& node, const std::filesystem::path& path,
-                                                 AddOptions options = {}) {
-  return wait<StoreInfo>(node, [&](auto done) { node.add_store(path, std::move(options), std::move(done)); });
+[[nodiscard]] inline Result<StoreInfo> add_store(Node& node, const std::filesystem::path& path, AddOptions options = {},
+                                                 Observer observer = nullptr) {
+  return wait<StoreInfo>(
+      node, [&](auto done) { node.add_store(path, std::move(options), std::move(observer), std::move(done)); });
 }
 [[nodiscard]] inline Result<std::vector<StoreInfo>> list_stores(Node& node) {
   return wait<std::vector<StoreInfo>>(node, [&](auto done) { node.list_stores(std::move(done)); });

@@ -47,7 +47,7 @@ struct PathEvent {
   std::string peer_id;
 };
 struct ProgressEvent {
-  std::uint64_t bytes = 0;  // verified and on disk
+  std::uint64_t bytes = 0;  // verified and on disk; of an add: archived and hashed
   std::uint64_t total = 0;
   std::uint64_t fetched_bytes = 0;  // came over the network in this run
   std::uint64_t reused_bytes = 0;   // were on disk before and verified again

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dignet/connection.hpp"
@@ -88,7 +89,12 @@ class Node {
   void handle_protocol(std::string protocol, std::move_only_function<void(Stream)> handler);
 
   // Stores. All of these do their disk work off the node's core thread.
-  void add_store(std::filesystem::path path, AddOptions options, Completion<StoreInfo> done);
+  // The observer hears the progress: `bytes` are archived and hashed, of `total` of the content and then of the
+  // archive.
+  void add_store(std::filesystem::path path, AddOptions options, Observer observer, Completion<StoreInfo> done);
+  void add_store(std::filesystem::path path, AddOptions options, Completion<StoreInfo> done) {
+    add_store(std::move(path), std::move(options), nullptr, std::move(done));
+  }
   void list_stores(Completion<std::vector<StoreInfo>> done);
   void remove_store(std::string urn, Completion<void> done);
   void verify_stores(std::optional<std::string> urn, Completion<VerifyReport> done);

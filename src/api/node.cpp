@@ -127,21 +127,29 @@ void Node::handle_protocol(std::string protocol, std::move_only_function<void(St
   });
 }
 
-void Node::add_store(std::filesystem::path path, AddOptions options, Completion<StoreInfo> done) {
+void Node::add_store(std::filesystem::path path, AddOptions options, Observer observer, Completion<StoreInfo> done) {
   State* const state = state_.get();
+  const OperationId id = state->begin(std::move(observer));
   state->run_store_work<StoreInfo>(
       State::Length::long_job,
-      [state, path = std::move(path), options = std::move(options)]() -> Result<StoreInfo> {
+      [state, id, path = std::move(path), options = std::move(options)]() -> Result<StoreInfo> {
         std::optional<dig::StoreId> store_id;
         if (options.store_id) {
           auto parsed = dig::StoreId::from_hex(*options.store_id);
           if (!parsed) return dig::fail(Errc::invalid_argument, "a store id has 64 hexadecimal digits");
           store_id = *parsed;
         }
-        DIG_TRY(const auto added, state->store_->add(path, state->identity_, store_id, state->unless_stopping()));
+        const auto report = [state, id](std::uint64_t bytes, std::uint64_t total) {
+          state->observe(id, ProgressEvent{.bytes = bytes, .total = total});
+          return !state->shell_->is_stopping();
+        };
+        DIG_TRY(const auto added, state->store_->add(path, state->identity_, store_id, report));
         return to_public(added.info);
       },
-      std::move(done));
+      [state, id, done = std::move(done)](Result<StoreInfo> added) mutable {
+        state->observers_.erase(id);
+        if (done) done(std::move(added));
+      });
 }
 
 void Node::list_stores(Completion<std::vector<StoreInfo>> done) {

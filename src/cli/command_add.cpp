@@ -4,6 +4,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/format.hpp"
+#include "cli/progress_view.hpp"
 #include "cli/report.hpp"
 #include "cli/serving_hint.hpp"
 #include "cli/session.hpp"
@@ -34,9 +35,14 @@ int run_add(Context& context, const AddFlags& flags) {
   if (error) return report_failure(context.console, Error(Errc::io_failed, flags.path + ": " + error.message()));
   service::json::object params{{"path", path.lexically_normal().native()}};
   if (!flags.store_id.empty()) params.emplace("store_id", flags.store_id);
-  if (Console::is_terminal() && !context.console.is_quiet()) context.console.status("adding " + printable(flags.path));
-  const service::Reply reply = run_call(context, *opened->backend, "add", params, nullptr);
-  context.console.status("");
+  service::Reply reply;
+  {
+    ProgressView progress(context.console, context.loop, "adding");
+    reply = run_call(context, *opened->backend, "add", params, [&](const service::json::object& event) {
+      context.console.json(event);
+      progress.handle(event);
+    });
+  }
   if (!reply.ok) return report_failure(context.console, reply.body);
   const std::string urn = text_of(reply.body, "urn");
   context.console.json(reply.body);

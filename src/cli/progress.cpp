@@ -62,7 +62,7 @@ std::string ProgressMeter::speed(Instant now) const {
 }
 
 std::string ProgressMeter::bar(Instant now, std::size_t width) const {
-  if (total_ == 0) return path_.empty() ? std::string("connecting").substr(0, width) : path_.substr(0, width);
+  if (total_ == 0) return (path_.empty() ? waiting_ : path_).substr(0, width);
   const std::string head = fmt::format("{:3}%", percent());
   const std::string tail = counts() + "  " + speed(now);
   const std::string with_path = path_.empty() ? tail : tail + "  " + path_;
@@ -77,7 +77,7 @@ std::string ProgressMeter::bar(Instant now, std::size_t width) const {
 }
 
 std::string ProgressMeter::plain(Instant now) const {
-  if (total_ == 0) return path_.empty() ? "connecting" : path_;
+  if (total_ == 0) return path_.empty() ? waiting_ : path_;
   return fmt::format("{}%  {}  {}{}", percent(), counts(), speed(now), path_.empty() ? "" : "  " + path_);
 }
 

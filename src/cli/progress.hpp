@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
+#include <utility>
 
 #include "base/time.hpp"
 
@@ -18,9 +18,11 @@ class ProgressMeter {
   static constexpr Duration k_rate_memory = std::chrono::seconds(5);  // time constant of the moving average
   static constexpr Duration k_stalled_after = std::chrono::seconds(10);
 
-  explicit ProgressMeter(Instant start) : rate_at_(start), grew_at_(start) {}
+  // `waiting`: what is shown before there is any progress.
+  explicit ProgressMeter(Instant start, std::string waiting = "connecting")
+      : rate_at_(start), grew_at_(start), waiting_(std::move(waiting)) {}
 
-  // `bytes` of `total` are done; `fetched` of them came over the network in this run and make the rate.
+  // `bytes` of `total` are done; `fetched` of them came in this run and make the rate.
   void update(Instant now, std::uint64_t bytes, std::uint64_t total, std::uint64_t fetched);
   void set_path(std::string path) { path_ = std::move(path); }
 
@@ -45,6 +47,7 @@ class ProgressMeter {
   bool has_rate_ = false;
   Instant rate_at_;
   Instant grew_at_;
+  std::string waiting_;
   std::string path_;
 };
 

@@ -28,6 +28,15 @@ TEST(Progress, GoldenFrames) {
   EXPECT_EQ(meter.bar(at(9.1), 100).substr(0, 61), "100% [==============================]  100.0 MiB of 100.0 MiB");
 }
 
+TEST(Progress, BeforeAnyProgressItSaysWhatItWaitsFor) {
+  ProgressMeter meter(k_start, "adding");
+  EXPECT_EQ(meter.bar(at(0), 80), "adding");
+  EXPECT_EQ(meter.bar(at(0), 3), "add");
+  EXPECT_EQ(meter.plain(at(0)), "adding");
+  meter.update(at(1), 10, 20, 10);
+  EXPECT_EQ(meter.plain(at(1)), "50%  10 B of 20 B  10 B/s  1s left");
+}
+
 TEST(Progress, TheFirstSampleIsTheRateAndLaterOnesAreSmoothed) {
   ProgressMeter meter(k_start);
   meter.update(at(1), 10 * k_mib, 1000 * k_mib, 10 * k_mib);

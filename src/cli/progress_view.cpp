@@ -14,8 +14,11 @@ constexpr std::chrono::milliseconds k_plain_interval{5000};
 
 }  // namespace
 
-ProgressView::ProgressView(Console& console, service::EventLoop& loop)
-    : console_(console), loop_(loop), is_terminal_(Console::is_terminal()), meter_(service::EventLoop::now()) {
+ProgressView::ProgressView(Console& console, service::EventLoop& loop, std::string waiting)
+    : console_(console),
+      loop_(loop),
+      is_terminal_(Console::is_terminal()),
+      meter_(service::EventLoop::now(), std::move(waiting)) {
   // With --json a program reads along: no plain lines then. A terminal is a person either way.
   is_shown_ = !console.is_quiet() && (is_terminal_ || !console.is_json());
   if (!is_shown_) return;
@@ -33,8 +36,10 @@ void ProgressView::handle(const service::json::object& event) {
   if (name == "path") {
     meter_.set_path(printable(text_of(event, "tier_name") + " " + text_of(event, "method")));
   } else if (name == "progress") {
-    meter_.update(service::EventLoop::now(), number_of(event, "bytes"), number_of(event, "total"),
-                  number_of(event, "fetched_bytes"));
+    // What was here before makes no rate; an add has nothing of that kind.
+    const std::uint64_t bytes = number_of(event, "bytes");
+    const std::uint64_t fetched = event.contains("fetched_bytes") ? number_of(event, "fetched_bytes") : bytes;
+    meter_.update(service::EventLoop::now(), bytes, number_of(event, "total"), fetched);
     // The first one at once: a short transfer is over before the next redraw.
     if (is_shown_ && is_terminal_ && !std::exchange(has_progress_, true)) draw();
   }

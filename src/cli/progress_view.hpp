@@ -11,12 +11,13 @@ namespace dig::cli {
 
 class ProgressView {
  public:
-  ProgressView(Console& console, service::EventLoop& loop);
+  // `waiting`: what is shown before there is any progress.
+  ProgressView(Console& console, service::EventLoop& loop, std::string waiting = "connecting");
   ~ProgressView();  // removes the line
   ProgressView(const ProgressView&) = delete;
   ProgressView& operator=(const ProgressView&) = delete;
 
-  // Takes what it needs from the events of get and connect.
+  // Takes what it needs from the events of get and add.
   void handle(const service::json::object& event);
 
  private:

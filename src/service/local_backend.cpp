@@ -126,9 +126,16 @@ Result<void> LocalBackend::start_add(const CallPtr& call, const json::object& pa
   dignet::AddOptions options;
   DIG_TRY(options.store_id, optional_text(params, "store_id"));
   DIG_TRY(Node* const running, node());
-  running->add_store(std::move(path), std::move(options), [this, call](Result<dignet::StoreInfo> added) {
-    finish(call, added ? Reply{.ok = true, .body = store_form(*added)} : error_reply(added.error()));
-  });
+  running->add_store(
+      std::move(path), std::move(options),
+      [call](const dignet::OperationEvent& event) {
+        const auto* progress = std::get_if<dignet::ProgressEvent>(&event);
+        if (!call->done || progress == nullptr || !note_progress(*call, *progress)) return;
+        call->on_event({{"event", "progress"}, {"bytes", progress->bytes}, {"total", progress->total}});
+      },
+      [this, call](Result<dignet::StoreInfo> added) {
+        finish(call, added ? Reply{.ok = true, .body = store_form(*added)} : error_reply(added.error()));
+      });
   return {};
 }
 
@@ -259,14 +266,17 @@ void LocalBackend::ping_next(const CallPtr& call) {
 void LocalBackend::observe(const CallPtr& call, const dignet::OperationEvent& event) {
   if (!call->done) return;
   if (const auto* attempt = std::get_if<dignet::AttemptEvent>(&event)) call->attempts.push_back(attempt->attempt);
-  if (const auto* progress = std::get_if<dignet::ProgressEvent>(&event)) {
-    call->progress = *progress;
-    const Instant now = EventLoop::now();
-    const bool is_last = progress->bytes >= progress->total;
-    if (!is_last && call->last_progress && now - *call->last_progress < k_progress_interval) return;
-    call->last_progress = now;
-  }
-  call->on_event(event_form(event));
+  const auto* progress = std::get_if<dignet::ProgressEvent>(&event);
+  if (progress == nullptr || note_progress(*call, *progress)) call->on_event(event_form(event));
+}
+
+bool LocalBackend::note_progress(Call& call, const dignet::ProgressEvent& progress) {
+  call.progress = progress;
+  const Instant now = EventLoop::now();
+  const bool is_last = progress.bytes >= progress.total;
+  if (!is_last && call.last_progress && now - *call.last_progress < k_progress_interval) return false;
+  call.last_progress = now;
+  return true;
 }
 
 }  // namespace dig::service

@@ -44,6 +44,8 @@ class LocalBackend final : public Backend {
   [[nodiscard]] static Method find_method(const std::string& name);
 
   void observe(const CallPtr& call, const dignet::OperationEvent& event);
+  // Whether it is to be told: the last one, or some time after the one before.
+  [[nodiscard]] static bool note_progress(Call& call, const dignet::ProgressEvent& progress);
   void ping_next(const CallPtr& call);
   void finish(const CallPtr& call, Reply reply);
   // The error form with what was tried until then.

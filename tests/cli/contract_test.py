@@ -95,6 +95,22 @@ class Fields(CommandTest):
         self.assertEqual(self.ok("--home", home, "--json", "rm", added["urn"]).last(), {"urn": added["urn"], "removed": True})
         self.assertEqual(self.ok("--home", home, "--json", "ls").last(), {"stores": []})
 
+    def test_add_tells_its_progress_before_its_result(self):
+        folder = self.folder(files=4, size=1_500_000)
+        self.ok("--home", self.home("own"), "id")
+        serving = self.home("serving")
+        self.serve(serving)
+        for home in (self.home("own"), serving):  # by a node of its own, and by one that runs
+            with self.subTest(home.name):
+                *events, result = self.ok("--home", home, "--json", "add", folder).lines()
+                self.assertGreaterEqual(len(events), 2)
+                for event in events:
+                    self.assertEqual(list(event), ["event", "bytes", "total"])
+                    self.assertEqual(event["event"], "progress")
+                done = [event["bytes"] for event in events]
+                self.assertEqual(done, sorted(done))
+                self.assertEqual((events[-1]["bytes"], events[-1]["total"]), (result["bytes"], result["bytes"]))
+
     def test_for_pipes_stdout_has_the_result_alone(self):
         home, folder = self.home(), self.folder()
         added = self.ok("--home", home, "add", folder)

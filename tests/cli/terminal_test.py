@@ -33,6 +33,11 @@ def run_on_terminal(*arguments, columns=100, env=None):
     return process.wait(DEADLINE), out.decode(), seen.decode()
 
 
+def frames(seen):
+    """What the progress line showed, one after the other."""
+    return [part.split("\x1b[K")[0] for part in seen.split("\r") if "\x1b[K" in part]
+
+
 class Progress(CommandTest):
     def setUp(self):
         super().setUp()
@@ -40,30 +45,27 @@ class Progress(CommandTest):
         _, ready = self.serve(self.home("alice"))
         self.get = ["get", "--peer", ready["addresses"][0], self.added_store["urn"]]
 
-    def frames(self, seen):
-        return [part.split("\x1b[K")[0] for part in seen.split("\r") if "\x1b[K" in part]
-
     def test_a_terminal_gets_a_bar_that_fits_and_is_removed_at_the_end(self):
         for columns in (100, 40):
             with self.subTest(columns):
                 home = self.home(f"bob{columns}")
                 code, out, seen = run_on_terminal("--home", home, "--color", "never", *self.get, columns=columns)
                 self.assertEqual(code, 0, seen)
-                frames = self.frames(seen)
-                self.assertTrue(any("%" in frame for frame in frames), frames)
-                self.assertTrue(all(len(frame) < columns for frame in frames), frames)
-                self.assertEqual(frames[-1], "")
+                drawn = frames(seen)
+                self.assertTrue(any("%" in frame for frame in drawn), drawn)
+                self.assertTrue(all(len(frame) < columns for frame in drawn), drawn)
+                self.assertEqual(drawn[-1], "")
                 self.assertIn("done", seen)
                 self.assertEqual(out, self.added_store["urn"] + "\n")
 
     def test_columns_wins_over_the_terminal(self):
         _, _, seen = run_on_terminal("--home", self.home("bob"), *self.get, columns=200, env={"COLUMNS": "30"})
-        self.assertTrue(all(len(frame) < 30 for frame in self.frames(seen)))
+        self.assertTrue(all(len(frame) < 30 for frame in frames(seen)))
 
     def test_with_json_the_bar_stays_on_stderr(self):
         code, out, seen = run_on_terminal("--home", self.home("bob"), "--json", *self.get)
         self.assertEqual(code, 0, seen)
-        self.assertTrue(any("%" in frame for frame in self.frames(seen)))
+        self.assertTrue(any("%" in frame for frame in frames(seen)))
         self.assertNotIn("\x1b", out)
         self.assertTrue(all(line.startswith("{") for line in out.splitlines()))
 
@@ -80,6 +82,36 @@ class Progress(CommandTest):
         result = run("--home", self.home("bob"), "-v", *self.get)
         self.assertIn("won", result.err)
         self.assertIn("skipped", result.err)
+
+
+class AddProgress(CommandTest):
+    def setUp(self):
+        super().setUp()
+        self.content = self.folder(files=4, size=1_500_000)
+
+    def add(self, *flags, **options):
+        return run_on_terminal("--home", self.home(), "--color", "never", *flags, "add", self.content, **options)
+
+    def test_a_terminal_gets_a_bar_that_fits_and_is_removed_at_the_end(self):
+        for columns in (100, 40):
+            with self.subTest(columns):
+                code, out, seen = self.add(columns=columns)
+                self.assertEqual(code, 0, seen)
+                drawn = frames(seen)
+                self.assertEqual(drawn[0], "adding")
+                self.assertTrue(any("%" in frame for frame in drawn), drawn)
+                self.assertTrue(all(len(frame) < columns for frame in drawn), drawn)
+                self.assertEqual(drawn[-1], "")
+                self.assertRegex(out, r"^urn:dig:chia:\S+\n$")
+
+    def test_with_json_the_bar_stays_on_stderr(self):
+        code, out, seen = self.add("--json")
+        self.assertEqual(code, 0, seen)
+        self.assertTrue(any("%" in frame for frame in frames(seen)))
+        self.assertTrue(all(line.startswith("{") for line in out.splitlines()))
+
+    def test_quiet_shows_nothing(self):
+        self.assertEqual(self.add("-q")[2], "")
 
 
 class Color(CommandTest):

@@ -261,11 +261,19 @@ Result<ArchiveInfo> make_archive(const fs::path& source, const fs::path& target,
 Result<ArchiveInfo> check_archive(ArchiveSource& source, const Progress& progress) {
   DIG_TRY(const ZipDirectory directory, read_zip_directory(source));
   DIG_TRY(ZipHandle handle, ZipHandle::open(source, directory));
+  std::uint64_t done = 0;
   for (std::size_t i = 0; i < directory.entries.size(); ++i) {
     const ZipEntry& entry = directory.entries[i];
-    DIG_CHECK(handle.read(i, [](BytesView) -> Result<void> { return {}; }));
-    if (progress && !progress(entry.end, source.size())) return fail(Errc::cancelled);
+    const std::uint64_t end = done + (entry.end - entry.header_offset);
+    const auto follow = [&](BytesView piece) -> Result<void> {
+      done = std::min(done + piece.size(), end);  // inflated bytes are more than those that are read
+      if (progress && !progress(done, source.size())) return fail(Errc::cancelled);
+      return {};
+    };
+    DIG_CHECK(handle.read(i, follow));
+    done = end;
   }
+  if (progress && !progress(source.size(), source.size())) return fail(Errc::cancelled);
   return ArchiveInfo{source.size(), directory.files};
 }
 

@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 
 #include "base/bytes.hpp"
 #include "base/result.hpp"
@@ -15,9 +14,6 @@
 #include "store/disk/file.hpp"
 
 namespace dig::store {
-
-// Called now and then with the bytes done and the bytes in all; false ends the operation with Errc::cancelled.
-using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
 struct ArchiveInfo {
   std::uint64_t bytes = 0;  // of the archive

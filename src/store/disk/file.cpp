@@ -197,30 +197,31 @@ bool path_exists(const fs::path& path) {
 
 namespace {
 
-// copy_file_range where the file system can, read and write where it cannot.
-Result<std::uint64_t> copy_rest(const File& from, const File& to, std::uint64_t size) {
-  std::uint64_t done = 0;
-  while (done < size) {
-    loff_t in = static_cast<loff_t>(done), out = static_cast<loff_t>(done);
-    const ssize_t copied = ::copy_file_range(from.descriptor(), &in, to.descriptor(), &out, size - done, 0);
-    if (copied <= 0) break;
-    done += static_cast<std::uint64_t>(copied);
-  }
-  Bytes buffer(1U << 20);
-  while (true) {
-    DIG_TRY(const std::size_t got, from.read_at(done, buffer));
-    if (got == 0) return done;
-    DIG_CHECK(to.write_at(done, BytesView(buffer).first(got)));
-    done += got;
-  }
+constexpr std::uint64_t k_copy_step = 16U << 20;  // between two words about the progress
+
+// The next piece of a copy: copy_file_range where the file system can, read and write where it cannot. 0 at the end.
+Result<std::uint64_t> copy_piece(const File& from, const File& to, std::uint64_t offset, Bytes& buffer) {
+  loff_t in = static_cast<loff_t>(offset), out = static_cast<loff_t>(offset);
+  const ssize_t copied = ::copy_file_range(from.descriptor(), &in, to.descriptor(), &out, k_copy_step, 0);
+  if (copied > 0) return static_cast<std::uint64_t>(copied);
+  buffer.resize(1U << 20);
+  DIG_TRY(const std::size_t got, from.read_at(offset, buffer));
+  DIG_CHECK(to.write_at(offset, BytesView(buffer).first(got)));
+  return got;
 }
 
 }  // namespace
 
-Result<std::uint64_t> copy_contents(const File& from, const File& to) {
+Result<std::uint64_t> copy_contents(const File& from, const File& to, const Progress& progress) {
   DIG_TRY(const std::uint64_t size, from.size());
   if (size != 0 && ::ioctl(to.descriptor(), FICLONE, from.descriptor()) == 0) return to.size();
-  return copy_rest(from, to, size);
+  Bytes buffer;
+  for (std::uint64_t done = 0;;) {
+    DIG_TRY(const std::uint64_t copied, copy_piece(from, to, done, buffer));
+    if (copied == 0) return done;
+    done += copied;
+    if (progress && !progress(done, std::max(done, size))) return fail(Errc::cancelled);
+  }
 }
 
 Result<PendingFile> PendingFile::create(const fs::path& target) {

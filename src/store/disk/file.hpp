@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string_view>
 
@@ -81,8 +82,12 @@ class File {
 // A missing file is no error.
 [[nodiscard]] Result<void> remove_file(const fs::path& path);
 [[nodiscard]] bool path_exists(const fs::path& path);
+
+// Called now and then with the bytes done and the bytes in all; false ends the operation with Errc::cancelled.
+using Progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
+
 // Copies `from` into the empty file `to`, sharing blocks where the file system can.
-[[nodiscard]] Result<std::uint64_t> copy_contents(const File& from, const File& to);
+[[nodiscard]] Result<std::uint64_t> copy_contents(const File& from, const File& to, const Progress& progress = {});
 
 // A new file that takes the place of `target` once it is complete: until then it has a hidden name beside it, and it is
 // removed when it is never committed. A symbolic link at `target` is replaced, not followed.

@@ -35,6 +35,25 @@ Result<RootHash> hash_archive(const File& archive, std::uint64_t size, TreeFileW
   return tree.finish();
 }
 
+// For work that goes over the same bytes several times: each pass moves the one count by its share.
+Progress pass_of(const Progress& progress, std::uint64_t pass, std::uint64_t passes) {
+  if (!progress) return {};
+  return [&progress, pass, passes](std::uint64_t done, std::uint64_t total) {
+    return progress((pass * total + done) / passes, total);
+  };
+}
+
+// Makes `target` the archive of a folder or a file, or the copy of an archive that passes the checks.
+Result<ArchiveInfo> make_or_copy(const fs::path& source, const fs::path& target, const Progress& progress) {
+  std::error_code error;
+  const bool is_archive = source.extension() == ".dig" && fs::is_regular_file(source, error);
+  if (!is_archive) return make_archive(source, target, progress);
+  DIG_TRY(const File original, File::open_regular(source));
+  DIG_TRY(const File copy, File::open(target, O_RDWR | O_CREAT | O_EXCL));
+  DIG_CHECK(copy_contents(original, copy, pass_of(progress, 0, 2)));
+  return check_archive(copy, pass_of(progress, 1, 2));
+}
+
 Result<bool> same_contents(const fs::path& first, const fs::path& second) {
   DIG_TRY(const File a, File::open_regular(first));
   DIG_TRY(const File b, File::open_regular(second));
@@ -194,18 +213,10 @@ Result<AddedStore> LocalStore::add(const fs::path& path, const Identity& identit
   if (error) return std::unexpected(system_error(error.value(), path.native()));
   DIG_TRY(const TemporaryFolder work, TemporaryFolder::create(paths_->scratch()));
   const fs::path archive_path = work.path() / "archive.dig", tree_path = work.path() / "archive.tree";
-  ArchiveInfo info;
-  if (source.extension() == ".dig" && fs::is_regular_file(source, error)) {
-    DIG_TRY(const File original, File::open_regular(source));
-    DIG_TRY(const File copy, File::open(archive_path, O_RDWR | O_CREAT | O_EXCL));
-    DIG_CHECK(copy_contents(original, copy));
-    DIG_TRY(info, check_archive(copy));
-  } else {
-    DIG_TRY(info, make_archive(source, archive_path));
-  }
+  DIG_TRY(const ArchiveInfo info, make_or_copy(source, archive_path, pass_of(progress, 0, 2)));
   DIG_TRY(const File archive, File::open_regular(archive_path));
   DIG_TRY(TreeFileWriter tree, TreeFileWriter::create(tree_path, info.bytes));
-  DIG_TRY(const RootHash root, hash_archive(archive, info.bytes, tree, progress));
+  DIG_TRY(const RootHash root, hash_archive(archive, info.bytes, tree, pass_of(progress, 1, 2)));
   DIG_CHECK(archive.sync());
 
   DIG_TRY(const File lock, paths_->lock());

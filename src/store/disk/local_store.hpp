@@ -76,7 +76,8 @@ class LocalStore {
 
   // A folder, a file, or a `.dig` archive, which is checked and kept as it is. Without a store id the store is
   // the identity's own. With the id of an own store here it is the next version of it; with any other id it has no
-  // owner.
+  // owner. A byte is done when its archive is made and it is hashed; the bytes in all are those of the content until
+  // the archive is made, and then its own.
   [[nodiscard]] Result<AddedStore> add(const fs::path& path, const Identity& identity,
                                        const std::optional<StoreId>& store_id = std::nullopt,
                                        const Progress& progress = {});

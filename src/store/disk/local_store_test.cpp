@@ -141,13 +141,50 @@ TEST_F(LocalStoreTest, WhatCannotBeAddedLeavesNothing) {
   fs::create_directories(source);
   fs::create_symlink("/etc/passwd", source / "link");
   EXPECT_EQ(store->add(source, identity).error().code(), Errc::not_a_regular_file);
-  fs::remove(source / "link");
-  make_source();
-  const auto cancelled = store->add(source, identity, {}, [](std::uint64_t, std::uint64_t) { return false; });
-  EXPECT_EQ(cancelled.error().code(), Errc::cancelled);
   EXPECT_TRUE(store->list()->empty());
   EXPECT_TRUE(tree_of(home / "stores").empty());
   EXPECT_TRUE(tree_of(home / "tmp").empty());
+}
+
+TEST_F(LocalStoreTest, TheProgressOfAnAddGrowsToTheSizeOfTheStore) {
+  make_source();
+  ASSERT_TRUE(make_archive(source, folder() / "made.dig"));
+  for (const fs::path& path : {source, folder() / "made.dig"}) {
+    std::vector<std::uint64_t> seen;
+    std::uint64_t last_total = 0;
+    const auto follow = [&](std::uint64_t done, std::uint64_t total) {
+      EXPECT_LE(done, total);
+      EXPECT_LE(last_total, total);
+      last_total = total;
+      seen.push_back(done);
+      return true;
+    };
+    const auto added = store->add(path, identity, {}, follow);
+    ASSERT_TRUE(added);
+    EXPECT_TRUE(std::ranges::is_sorted(seen));
+    EXPECT_GT(seen.size(), 6U);
+    EXPECT_EQ(seen.back(), added->info.size);
+    EXPECT_EQ(last_total, added->info.size);
+  }
+}
+
+TEST_F(LocalStoreTest, AnAddCanBeCancelledAtAnyMomentAndLeavesNothing) {
+  make_source();
+  ASSERT_TRUE(make_archive(source, folder() / "made.dig"));
+  for (const fs::path& path : {source, folder() / "made.dig"}) {
+    for (int allowed = 0;; ++allowed) {
+      const auto count = [left = allowed](std::uint64_t, std::uint64_t) mutable { return left-- > 0; };
+      const auto added = store->add(path, identity, {}, count);
+      EXPECT_TRUE(tree_of(home / "tmp").empty());
+      if (added) {
+        EXPECT_GT(allowed, 6);
+        EXPECT_TRUE(store->remove(added->info.urn()));
+        break;
+      }
+      ASSERT_EQ(added.error().code(), Errc::cancelled) << added.error().message();
+      EXPECT_TRUE(tree_of(home / "stores").empty());
+    }
+  }
 }
 
 TEST_F(LocalStoreTest, RemovingTakesFilesAndRowsButNotOpenReaders) {
