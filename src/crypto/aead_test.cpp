@@ -11,6 +11,8 @@
 namespace dig::crypto {
 namespace {
 
+using namespace std::string_view_literals;
+
 using testing::from_hex;
 using testing::to_hex;
 
@@ -84,6 +86,61 @@ TEST(Aead, EveryFlippedByteIsRefusedAndLeavesNoPlaintext) {
   Aead other = make_aead("0000000000000000000000000000000000000000000000000000000000000001");
   EXPECT_FALSE(other.open(sealed, out, 1, as_bytes("additional")).has_value()) << "another key";
   EXPECT_TRUE(aead.open(sealed, out, 1, as_bytes("additional")).has_value());
+}
+
+TEST(Aead, EveryBitOfTheTagCounts) {
+  Aead aead = make_aead();
+  const Bytes sealed = seal(aead, as_bytes("some plaintext"), 1);
+  Bytes out(sealed.size());
+  for (std::size_t bit = 0; bit < Aead::tag_size * 8; ++bit) {
+    Bytes changed = sealed;
+    changed[changed.size() - 1 - bit / 8] ^= static_cast<std::byte>(1u << (bit % 8));
+    EXPECT_EQ(aead.open(changed, out, 1, {}).error().code(), Errc::decrypt_failed) << bit;
+  }
+  for (const std::byte fill : {std::byte{0}, std::byte{0xff}}) {
+    Bytes changed = sealed;
+    std::fill(changed.end() - Aead::tag_size, changed.end(), fill);
+    EXPECT_EQ(aead.open(changed, out, 1, {}).error().code(), Errc::decrypt_failed);
+  }
+}
+
+TEST(Aead, WhatWasSealedElsewhereIsRefused) {
+  Aead aead = make_aead();
+  const Bytes plaintext(128, std::byte{1});
+  const Bytes sealed = seal(aead, plaintext, 1, as_bytes("ab"));
+  Bytes out(sealed.size());
+  const auto is_refused = [&](BytesView ciphertext, std::uint64_t nonce, std::string_view additional) {
+    const auto opened = aead.open(ciphertext, out, nonce, as_bytes(additional));
+    return !opened && opened.error().code() == Errc::decrypt_failed;
+  };
+  for (const std::uint64_t nonce : {0x0ull, 0x100ull, 0x1'0000'0001ull, 0x8000'0000'0000'0001ull, ~0ull}) {
+    EXPECT_TRUE(is_refused(sealed, nonce, "ab")) << nonce;
+  }
+  for (const std::string_view additional : {""sv, "a"sv, "ba"sv, "abc"sv, "ab\0"sv}) {
+    EXPECT_TRUE(is_refused(sealed, 1, additional)) << additional;
+  }
+  Bytes shifted = to_bytes("b");  // the boundary between additional data and ciphertext, moved
+  append(shifted, sealed);
+  EXPECT_TRUE(is_refused(shifted, 1, "a"));
+  Bytes exchanged = sealed;  // two blocks of the key stream
+  std::swap_ranges(exchanged.begin(), exchanged.begin() + 64, exchanged.begin() + 64);
+  EXPECT_TRUE(is_refused(exchanged, 1, "ab"));
+  Bytes tag_of_another = sealed;
+  const Bytes another = seal(aead, plaintext, 2, as_bytes("ab"));
+  std::copy(another.end() - Aead::tag_size, another.end(), tag_of_another.end() - Aead::tag_size);
+  EXPECT_TRUE(is_refused(tag_of_another, 1, "ab"));
+  Bytes longer = sealed;
+  longer.push_back(std::byte{0});
+  EXPECT_TRUE(is_refused(longer, 1, "ab"));
+  EXPECT_TRUE(aead.open(sealed, out, 1, as_bytes("ab")));
+}
+
+TEST(Aead, TheLargestNonceIsANonceLikeAnyOther) {
+  Aead aead = make_aead();
+  const Bytes sealed = seal(aead, as_bytes("last"), ~std::uint64_t{0});
+  Bytes out(sealed.size());
+  EXPECT_TRUE(aead.open(sealed, out, ~std::uint64_t{0}, {}));
+  EXPECT_FALSE(aead.open(sealed, out, 0, {}));
 }
 
 TEST(Aead, EveryPrefixIsRefused) {

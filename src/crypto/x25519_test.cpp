@@ -66,6 +66,47 @@ TEST(X25519, PointsOfSmallOrderAreRefused) {
   }
 }
 
+// RFC 7748 §5: values from p on and the unused bit are accepted, and mean what they are modulo p.
+TEST(X25519, KeysThatAreNotCanonicalAreReducedAndNotRefused) {
+  SeededRng rng(4);
+  const auto pair = X25519KeyPair::generate(rng);
+  for (const auto base_point : {
+           "0900000000000000000000000000000000000000000000000000000000000000",
+           "0900000000000000000000000000000000000000000000000000000000000080",
+           "f6ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",  // p + 9
+           "f6ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+       }) {
+    const auto agreed = pair.agree(from_hex(base_point));
+    ASSERT_TRUE(agreed.has_value()) << base_point;
+    EXPECT_EQ(to_hex(agreed->view()), to_hex(pair.public_key())) << base_point;
+  }
+}
+
+// Half of all values are points of the twist and not of the curve. They agree like any other (RFC 7748 §7).
+TEST(X25519, EveryValueOfTheFieldAgreesWhicheverKeyComesFirst) {
+  SeededRng rng(5);
+  const auto one = X25519KeyPair::generate(rng);
+  const auto other = X25519KeyPair::generate(rng);
+  for (unsigned u = 2; u < 40; ++u) {
+    Bytes point(32);
+    point[0] = static_cast<std::byte>(u);
+    const auto first = one.agree(point);
+    const auto second = other.agree(point);
+    ASSERT_TRUE(first.has_value() && second.has_value()) << u;
+    const auto first_then_other = other.agree(first->view());
+    const auto second_then_one = one.agree(second->view());
+    ASSERT_TRUE(first_then_other.has_value() && second_then_one.has_value()) << u;
+    EXPECT_TRUE(secure_equal(first_then_other->view(), second_then_one->view())) << u;
+  }
+}
+
+// RFC 7748 §5: three low bits and the highest are cleared, the second highest is set.
+TEST(X25519, BitsThatAreClampedDoNotMatter) {
+  const auto plain = key_pair("a046e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449a44");
+  const auto other = key_pair("a746e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449a84");
+  EXPECT_EQ(plain.public_key(), other.public_key());
+}
+
 TEST(X25519, WrongSizesAreRefused) {
   SeededRng rng(3);
   const auto pair = X25519KeyPair::generate(rng);
