@@ -51,6 +51,7 @@ struct ProgressEvent {
   std::uint64_t total = 0;
   std::uint64_t fetched_bytes = 0;  // came over the network in this run
   std::uint64_t reused_bytes = 0;   // were on disk before and verified again
+  std::uint64_t window_bytes = 0;   // so much may be asked for and not yet written: what an end right now would cost
 };
 using OperationEvent = std::variant<AttemptEvent, PathEvent, ProgressEvent>;
 

@@ -313,7 +313,7 @@ void FetchOperation::handle_fetch_event(Instant now, exchange::FetchEvent& event
     writes_.emplace(id, write->index);
   } else if (std::holds_alternative<exchange::Progress>(event)) {
     const exchange::FetchStatus status = fetch_.snapshot();
-    host_.put(FetchProgressed{id_, {status.bytes, status.total, status.fetched_bytes, status.reused_bytes}});
+    host_.put(FetchProgressed{id_, {status.bytes, status.total, status.fetched_bytes, status.reused_bytes, window()}});
   } else if (std::holds_alternative<exchange::WantedComplete>(event)) {
     host_.put(FetchWantedComplete{id_, *partial_});
   } else if (std::holds_alternative<exchange::FetchDone>(event)) {
@@ -414,6 +414,11 @@ void FetchOperation::end(Instant now, Result<void> result) {
   host_.put(std::move(ended));
 }
 
+// The bound that holds, also when this run has less left to ask for: what a kill may cost is measured by it.
+std::uint64_t FetchOperation::window() const {
+  return std::max(fetch_.snapshot().window_bytes, exchange::Fetch::Limits{}.window);
+}
+
 FetchSummary FetchOperation::summary() const {
   const exchange::FetchStatus status = fetch_.snapshot();
   FetchSummary summary;
@@ -421,8 +426,7 @@ FetchSummary FetchOperation::summary() const {
   if (manifest_) summary.manifest = *manifest_;
   summary.fetched_bytes = status.fetched_bytes;
   summary.reused_bytes = status.reused_bytes;
-  // The bound that held, also when this run had less left to ask for: what a kill may cost is measured by it.
-  summary.window_bytes = std::max(status.window_bytes, exchange::Fetch::Limits{}.window);
+  summary.window_bytes = window();
   summary.first_chunk = status.first_chunk;
   const auto received = [](const auto& entry) { return entry.second.received; };
   if (const auto best = std::ranges::max_element(holders_, {}, received); best != holders_.end()) {

@@ -111,6 +111,7 @@ class FetchOperation {
   void ask(Instant now, exchange::HolderId id, Request request);
   void drop(Instant now, const exchange::DropHolder& dropped);
   void end(Instant now, Result<void> result);
+  [[nodiscard]] std::uint64_t window() const;
   [[nodiscard]] FetchSummary summary() const;
   void tell_attempts();
 

@@ -61,7 +61,8 @@ struct OperationEventForm {
             {"bytes", event.bytes},
             {"total", event.total},
             {"fetched_bytes", event.fetched_bytes},
-            {"reused_bytes", event.reused_bytes}};
+            {"reused_bytes", event.reused_bytes},
+            {"window_bytes", event.window_bytes}};
   }
 };
 
