@@ -28,12 +28,10 @@ target_compile_options(dignet_options INTERFACE
   -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough
   -Wno-missing-field-initializers)  # designated initializers may leave members out
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # the reference compiler; clang only builds the fuzz targets
-  # GCC 12 sees uninitialized memory in every std::optional inside a std::expected that is moved, and, in sanitized code,
-  # sizes of 2^64-1 in std::span: these warnings report what is not there.
-  target_compile_options(dignet_options INTERFACE -Werror -Wno-maybe-uninitialized)
-  if(DIGNET_SANITIZE)
-    target_compile_options(dignet_options INTERFACE -Wno-stringop-overread -Wno-stringop-overflow)
-  endif()
+  # GCC 12 sees uninitialized memory in every std::optional inside a std::expected that is moved, and sizes of 2^64-1 in
+  # std::span: these warnings report what is not there.
+  target_compile_options(dignet_options INTERFACE -Werror -Wno-maybe-uninitialized -Wno-stringop-overread
+                         -Wno-stringop-overflow)
 endif()
 
 if(DIGNET_SANITIZE)
