@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/hash.hpp"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 
 #include "crypto/secret.hpp"
@@ -50,13 +52,68 @@ Sha256Digest Sha256::finish() {
   return digest;
 }
 
-Sha256Digest hmac_sha256(BytesView key, BytesView input) {
+namespace {
+
+// A context of its own for each algorithm and thread: a keyed start is then all that a MAC costs beyond its input.
+class Hmac {
+ public:
+  explicit Hmac(const char* digest) {
+    static EVP_MAC* const algorithm = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+    require_openssl(algorithm != nullptr);
+    context_ = EVP_MAC_CTX_new(algorithm);
+    require_openssl(context_ != nullptr);
+    char name[8] = {};
+    std::strncpy(name, digest, sizeof name - 1);
+    const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+                                     OSSL_PARAM_construct_end()};
+    require_openssl(EVP_MAC_CTX_set_params(context_, parameters) == 1);
+  }
+  ~Hmac() { EVP_MAC_CTX_free(context_); }
+  Hmac(const Hmac&) = delete;
+  Hmac& operator=(const Hmac&) = delete;
+
+  void compute(BytesView key, std::initializer_list<BytesView> parts, MutableBytes out) {
+    constexpr std::byte k_nothing{};
+    if (key.data() == nullptr) key = BytesView(&k_nothing, 0);  // a null key would mean the one from before
+    require_openssl(EVP_MAC_init(context_, octets(key), key.size(), nullptr) == 1);
+    for (const BytesView part : parts) require_openssl(EVP_MAC_update(context_, octets(part), part.size()) == 1);
+    std::size_t size = 0;
+    require_openssl(EVP_MAC_final(context_, writable_octets(out), &size, out.size()) == 1);
+    require_openssl(size == out.size());
+  }
+
+ private:
+  EVP_MAC_CTX* context_ = nullptr;
+};
+
+}  // namespace
+
+Sha256Digest hmac_sha256(BytesView key, std::initializer_list<BytesView> parts) {
+  thread_local Hmac hmac("SHA256");
   Sha256Digest digest;
-  unsigned int size = 0;
-  constexpr std::byte k_nothing{};
-  if (input.data() == nullptr) input = BytesView(&k_nothing, 0);  // HMAC() refuses a null input even if it is empty
-  require_openssl(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), octets(input), input.size(),
-                       writable_octets(digest), &size) != nullptr);
+  hmac.compute(key, parts, digest);
+  return digest;
+}
+
+Sha256Digest hmac_sha256(BytesView key, BytesView input) { return hmac_sha256(key, {input}); }
+
+Sha1Digest hmac_sha1(BytesView key, std::initializer_list<BytesView> parts) {
+  thread_local Hmac hmac("SHA1");
+  Sha1Digest digest;
+  hmac.compute(key, parts, digest);
+  return digest;
+}
+
+Md5Digest md5(std::initializer_list<BytesView> parts) {
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "MD5", nullptr);
+  require_openssl(algorithm != nullptr);
+  const OpensslPtr<evp_md_ctx_st> context(EVP_MD_CTX_new());
+  require_openssl(context != nullptr && EVP_DigestInit_ex2(context.get(), algorithm, nullptr) == 1);
+  for (const BytesView part : parts) {
+    require_openssl(EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
+  }
+  Md5Digest digest;
+  require_openssl(EVP_DigestFinal_ex(context.get(), writable_octets(digest), nullptr) == 1);
   return digest;
 }
 

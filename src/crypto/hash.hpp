@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-256, HMAC-SHA256 and HKDF. Cheap for small inputs: a Merkle tree hashes 65 bytes at a time.
+// SHA-256, HMAC and HKDF. Cheap for small inputs: a Merkle tree hashes 65 bytes at a time, a STUN server checks a MAC a
+// packet. SHA-1 and MD5 are here only because STUN (RFC 8489 §9.2.2, §14.5) has no way without them.
 #pragma once
 
 #include <array>
@@ -28,6 +29,14 @@ class Sha256 {
 };
 
 [[nodiscard]] Sha256Digest hmac_sha256(BytesView key, BytesView input);
+// Of the concatenation of the parts.
+[[nodiscard]] Sha256Digest hmac_sha256(BytesView key, std::initializer_list<BytesView> parts);
+
+using Sha1Digest = std::array<std::byte, 20>;
+[[nodiscard]] Sha1Digest hmac_sha1(BytesView key, std::initializer_list<BytesView> parts);
+
+using Md5Digest = std::array<std::byte, 16>;
+[[nodiscard]] Md5Digest md5(std::initializer_list<BytesView> parts);
 
 // RFC 5869, out.size() <= 255 * 32. With an empty `info` and 64 bytes of output this is Noise's HKDF with two outputs
 // (Noise §4.3: the chaining key is the salt).
