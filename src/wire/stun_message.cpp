@@ -137,6 +137,25 @@ MutableBytes Writer::place(Attribute type, std::size_t size, BytesView value) no
   return out_.subspan(used_ - total + k_attribute_header_size, size);
 }
 
+TransactionId Writer::transaction() const noexcept {
+  TransactionId transaction{};
+  if (!has_overflowed_ || used_ > 0) std::copy_n(out_.begin() + 8, transaction.size(), transaction.begin());
+  return transaction;
+}
+
+std::optional<Writer::Head> Writer::finish_before(Attribute type, std::size_t value_size) noexcept {
+  const std::size_t end = used_ + k_attribute_header_size + padded(value_size);
+  if (has_overflowed_ || value_size > 0xFFFF || end - k_header_size > 0xFFFC ||
+      out_.size() - used_ < k_attribute_header_size) {
+    return std::nullopt;
+  }
+  put_u16(out_.data() + used_, static_cast<std::uint16_t>(type));
+  put_u16(out_.data() + used_ + 2, value_size);
+  used_ += k_attribute_header_size;
+  set_length(end - k_header_size);
+  return Head{written(), padded(value_size) - value_size};
+}
+
 void Writer::add_u32(Attribute type, std::uint32_t value) noexcept {
   std::array<std::byte, 4> raw;
   put_u32(raw.data(), value);

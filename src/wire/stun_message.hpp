@@ -162,6 +162,15 @@ class Writer {
 
   // The message as it is so far, its length field correct.
   [[nodiscard]] BytesView written() const noexcept { return out_.first(used_); }
+  [[nodiscard]] TransactionId transaction() const noexcept;
+
+  // Ends the message with an attribute whose value is not in the buffer: `bytes` go out, then the value, then so many
+  // zero bytes. Nothing if the message would be too long.
+  struct Head {
+    BytesView bytes;
+    std::size_t padding = 0;
+  };
+  [[nodiscard]] std::optional<Head> finish_before(Attribute type, std::size_t value_size) noexcept;
   // Makes the length field count `more` bytes beyond what is written, as the MAC of an attribute wants it that is
   // still to be added (RFC 8489 §14.5).
   void set_length_ahead(std::size_t more) noexcept { set_length(used_ - k_header_size + more); }

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// One allocation (RFC 8656 §3): the client's 5-tuple, one or two relayed addresses, permissions and channels. Small and
+// flat: many of them idle at once. What the server does with it is in server.hpp.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/endpoint.hpp"
+#include "base/hash_mix.hpp"
+#include "base/strong_id.hpp"
+#include "base/time.hpp"
+#include "proto/turn_server/quotas.hpp"
+#include "proto/turn_server/token_bucket.hpp"
+#include "wire/stun_integrity.hpp"
+#include "wire/stun_message.hpp"
+#include "wire/stun_uri.hpp"
+
+namespace dig::turn {
+
+// RFC 8656's 5-tuple: how a client reaches the server. `connection` tells streams of one pair of endpoints apart.
+struct ClientPath {
+  StunTransport transport = StunTransport::udp;
+  Endpoint local;
+  Endpoint remote;
+  std::uint64_t connection = 0;
+  friend bool operator==(const ClientPath&, const ClientPath&) = default;
+
+  [[nodiscard]] bool is_stream() const noexcept {
+    return transport == StunTransport::tcp || transport == StunTransport::tls;
+  }
+  // Whether the source address has proven that it receives what is sent to it.
+  [[nodiscard]] bool is_verified() const noexcept { return transport != StunTransport::udp; }
+};
+struct ClientPathHash {
+  std::uint64_t seed = 0;
+  [[nodiscard]] std::size_t operator()(const ClientPath& path) const noexcept {
+    return hash_mix(hash_of(path.remote, seed) ^ hash_of(path.local, 1) ^ path.connection ^
+                    static_cast<std::uint64_t>(path.transport) << 56U);
+  }
+};
+
+// A relayed address of an allocation; given by the server, used by the shell for its socket. Never used twice.
+using RelayId = StrongId<struct RelayIdTag>;
+
+struct Relay {
+  RelayId id;
+  Endpoint address;  // as clients and peers see it
+  IpFamily family = IpFamily::v4;
+  std::uint16_t port = 0;    // taken from the pool
+  std::size_t attempts = 0;  // ports that the system refused
+  bool is_open = false;
+};
+
+struct Permission {
+  IpAddress peer;
+  Instant expires;
+};
+
+struct Channel {
+  Endpoint peer;
+  Instant expires;
+  std::uint16_t number = 0;
+};
+
+struct Allocation {
+  ClientPath client;
+  QuotaShare quota;
+  stun::LongTermKey key;
+  bool uses_sha256 = false;  // of the requests that authenticated it
+  Instant expires;
+  // The request that made it: answered when its relays are open, and again when it is repeated (RFC 8656 §7.2).
+  stun::TransactionId transaction{};
+  std::uint32_t lifetime_seconds = 0;
+  std::optional<std::uint64_t> reservation;  // a token given out with it
+  std::uint16_t additional_error = 0;        // why there is no relay of the additional family
+  bool is_opening = true;
+  std::array<std::optional<Relay>, 2> relays;  // IPv4, IPv6
+  std::vector<Permission> permissions;
+  std::vector<Channel> channels;
+  TokenBucket bandwidth;
+  TokenBucket new_peers;
+  std::uint64_t bytes_relayed = 0;  // both directions
+
+  [[nodiscard]] std::optional<Relay>& relay(IpFamily family) noexcept { return relays[family == IpFamily::v6 ? 1 : 0]; }
+  [[nodiscard]] const Channel* find_channel(Instant now, std::uint16_t number) const noexcept;
+  [[nodiscard]] const Channel* find_channel(Instant now, const Endpoint& peer) const noexcept;
+  [[nodiscard]] bool has_permission(Instant now, const IpAddress& peer) const noexcept;
+};
+
+}  // namespace dig::turn

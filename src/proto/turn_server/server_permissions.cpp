@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// CreatePermission (RFC 8656 §10) and ChannelBind (§12), and whom an allocation may talk to.
+#include <algorithm>
+
+#include "proto/turn_server/server_reply.hpp"
+#include "wire/turn_channel_data.hpp"
+
+namespace dig::turn {
+
+bool Server::is_own_relay_address(const IpAddress& address) const noexcept {
+  return address == config_.relay_v4 || address == config_.relay_v6;
+}
+
+// Another allocation of this server is reached by its relayed address; nothing else on this host is anybody's peer.
+bool Server::may_be_peer(const IpAddress& address) const noexcept {
+  if (is_own_relay_address(address)) return true;
+  return config_.peers.permits(address) &&
+         std::ranges::find(config_.own_addresses, address) == config_.own_addresses.end();
+}
+
+std::uint16_t Server::refusal_of(Allocation& allocation, const Endpoint& peer) {
+  if (!allocation.relay(peer.address.family())) return 443;
+  return may_be_peer(peer.address) ? 0 : 403;
+}
+
+bool Server::add_permission(Instant now, Allocation& allocation, const IpAddress& peer) {
+  const auto known = std::ranges::find(allocation.permissions, peer, &Permission::peer);
+  if (known != allocation.permissions.end()) {
+    known->expires = now + config_.limits.permission_lifetime;
+    return true;
+  }
+  if (allocation.permissions.size() >= config_.limits.max_permissions ||
+      !allocation.new_peers.take(now, config_.limits.new_peers, 1)) {
+    return false;
+  }
+  allocation.permissions.push_back({peer, now + config_.limits.permission_lifetime});
+  return true;
+}
+
+void Server::handle_create_permission(const Request& request, Authenticated& who, Allocation& allocation) {
+  std::array<Endpoint, stun::k_max_attributes> peers;
+  std::size_t count = 0;
+  std::uint16_t refusal = 0;
+  // All or none (RFC 8656 §10.2).
+  request.message.for_each(stun::Attribute::xor_peer_address, [&](BytesView value) {
+    const auto peer = stun::decode_xor_address(value, request.message.transaction());
+    refusal = peer ? refusal_of(allocation, *peer) : 400;
+    if (refusal == 0) peers[count++] = *peer;
+    return refusal == 0;
+  });
+  if (refusal == 0 && count == 0) refusal = 400;
+  for (std::size_t i = 0; i < count && refusal == 0; ++i) {
+    if (!add_permission(request.now, allocation, peers[i].address)) refusal = 508;
+  }
+  if (refusal != 0) {
+    if (refusal == 403) drop(Drop::peer_forbidden);
+    return refuse(request, &who, refusal);
+  }
+  Reply reply(request.message, stun::Class::success);
+  send(request, reply, who);
+}
+
+void Server::handle_channel_bind(const Request& request, Authenticated& who, Allocation& allocation) {
+  const auto number_value = request.message.find(stun::Attribute::channel_number);
+  const auto peer = stun::xor_address(request.message, stun::Attribute::xor_peer_address);
+  const auto number = number_value ? stun::decode_channel_number(*number_value) : Result<std::uint16_t>(0);
+  if (!number || !is_channel_number(*number) || !peer) return refuse(request, &who, 400);
+  if (const std::uint16_t refusal = refusal_of(allocation, *peer)) {
+    if (refusal == 403) drop(Drop::peer_forbidden);
+    return refuse(request, &who, refusal);
+  }
+  // RFC 8656 §12.2: a number belongs to one peer and a peer to one number, also for a while after they have expired.
+  const auto by_number = std::ranges::find(allocation.channels, *number, &Channel::number);
+  const auto by_peer = std::ranges::find(allocation.channels, *peer, &Channel::peer);
+  if (by_number != by_peer) return refuse(request, &who, 400);
+  const bool is_new = by_number == allocation.channels.end();
+  if (is_new && allocation.channels.size() >= config_.limits.max_channels) return refuse(request, &who, 508);
+  if (!add_permission(request.now, allocation, peer->address)) return refuse(request, &who, 508);
+  const Instant expires = request.now + config_.limits.channel_lifetime;
+  if (is_new) {
+    allocation.channels.push_back({*peer, expires, *number});
+  } else {
+    by_number->expires = expires;
+  }
+  Reply reply(request.message, stun::Class::success);
+  send(request, reply, who);
+}
+
+}  // namespace dig::turn
