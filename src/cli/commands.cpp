@@ -15,6 +15,7 @@ std::span<const Command> commands() {
       Command{"serve", "Run a node that shares its stores until it is told to stop", false, define_serve},
       Command{"get", "Fetch a store, or one resource of it, from a peer", true, define_get},
       Command{"connect", "Connect to a peer and ping it; shows the path", true, define_connect},
+      Command{"turn", "Run a STUN and TURN server until it is told to stop", false, define_turn},
       Command{"ports", "Show which port each service got, and why", false, define_ports},
   };
   return k_commands;

@@ -36,5 +36,6 @@ struct Command {
 [[nodiscard]] Action define_get(CLI::App& app);
 [[nodiscard]] Action define_connect(CLI::App& app);
 [[nodiscard]] Action define_ports(CLI::App& app);
+[[nodiscard]] Action define_turn(CLI::App& app);
 
 }  // namespace dig::cli

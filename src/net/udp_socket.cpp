@@ -17,8 +17,6 @@
 namespace dig::net {
 namespace {
 
-constexpr std::size_t k_batch = 16;               // messages of one recvmmsg
-constexpr std::size_t k_slot = 65'535;            // bytes of one message: GRO fills them
 constexpr std::size_t k_max_segments = 64;        // UDP_MAX_SEGMENTS of the oldest kernels with UDP_SEGMENT
 constexpr int k_socket_buffer = 4 * 1024 * 1024;  // what the kernel grants of it: bursts arrive faster than we wake up
 
@@ -33,15 +31,6 @@ struct alignas(cmsghdr) Control {
 bool set_option(int fd, int level, int option, int value) {
   return ::setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
-
-template <class Value>
-Value control_value(const cmsghdr* header) {
-  Value value{};
-  std::memcpy(&value, CMSG_DATA(header), std::min(sizeof(Value), header->cmsg_len - CMSG_LEN(0)));
-  return value;
-}
-
-Ecn ecn_of(int traffic_class) { return static_cast<Ecn>(traffic_class & 3); }
 
 // Writes control messages one after another into a buffer.
 class ControlWriter {
@@ -91,11 +80,7 @@ struct UdpSocket::Impl {
   BoundSocket bound;
   UdpSocketStatus status;
   std::size_t sent_of_current = 0;  // of a transmit that was blocked on its way
-  std::unique_ptr<std::byte[]> buffer = std::make_unique_for_overwrite<std::byte[]>(k_batch * k_slot);
-  std::array<mmsghdr, k_batch> messages{};
-  std::array<iovec, k_batch> vectors{};
-  std::array<SocketAddress, k_batch> senders{};
-  std::array<Control, k_batch> controls{};
+  UdpReceiver receiver;
 
   [[nodiscard]] int send_once(const Transmit& transmit, BytesView bytes, std::size_t segment_size) const;
 };
@@ -103,17 +88,10 @@ struct UdpSocket::Impl {
 UdpSocket::UdpSocket(BoundSocket socket, UdpOffload offload) : impl_(std::make_unique<Impl>()) {
   impl_->bound = std::move(socket);
   const int descriptor = fd();
-  if (local().address.is_v4()) {
-    set_option(descriptor, IPPROTO_IP, IP_PKTINFO, 1);
-    set_option(descriptor, IPPROTO_IP, IP_RECVTOS, 1);
-  } else {
-    set_option(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-    set_option(descriptor, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
-  }
   set_option(descriptor, SOL_SOCKET, SO_RCVBUF, k_socket_buffer);
   set_option(descriptor, SOL_SOCKET, SO_SNDBUF, k_socket_buffer);
   impl_->status.offload.gso = offload.gso;
-  impl_->status.offload.gro = offload.gro && set_option(descriptor, SOL_UDP, UDP_GRO, 1);
+  impl_->status.offload.gro = UdpReceiver::prepare(descriptor, local().address.family(), offload.gro);
 }
 UdpSocket::~UdpSocket() = default;
 UdpSocket::UdpSocket(UdpSocket&&) noexcept = default;
@@ -121,55 +99,16 @@ UdpSocket::UdpSocket(UdpSocket&&) noexcept = default;
 int UdpSocket::fd() const noexcept { return impl_->bound.fd.value(); }
 const Endpoint& UdpSocket::local() const noexcept { return impl_->bound.local; }
 UdpSocketStatus UdpSocket::snapshot() const { return impl_->status; }
+UdpReceiver& UdpSocket::receiver() noexcept { return impl_->receiver; }
 
-std::size_t UdpSocket::receive_batch() {
-  for (std::size_t i = 0; i < k_batch; ++i) {
-    impl_->vectors[i] = {impl_->buffer.get() + i * k_slot, k_slot};
-    impl_->messages[i].msg_hdr = {.msg_name = impl_->senders[i].mutable_get(),
-                                  .msg_namelen = SocketAddress::capacity(),
-                                  .msg_iov = &impl_->vectors[i],
-                                  .msg_iovlen = 1,
-                                  .msg_control = impl_->controls[i].bytes.data(),
-                                  .msg_controllen = k_control_size,
-                                  .msg_flags = 0};
-  }
-  const int count = ::recvmmsg(fd(), impl_->messages.data(), k_batch, MSG_DONTWAIT, nullptr);
-  ++impl_->status.receive_calls;
-  return count > 0 ? static_cast<std::size_t>(count) : 0;
+void UdpSocket::count(const Received& in) noexcept {
+  const std::size_t segment = in.segment_size == 0 ? std::max<std::size_t>(in.bytes.size(), 1) : in.segment_size;
+  impl_->status.datagrams_received += std::max<std::size_t>(1, (in.bytes.size() + segment - 1) / segment);
 }
 
-bool UdpSocket::describe(std::size_t index, Instant now, Received& in) {
-  msghdr& message = impl_->messages[index].msg_hdr;
-  if ((message.msg_flags & MSG_TRUNC) != 0) {
-    ++impl_->status.truncated;
-    return false;
-  }
-  const std::size_t size = impl_->messages[index].msg_len;
-  in = {.now = now,
-        .local = local(),
-        .remote = impl_->senders[index].endpoint(),
-        .bytes = {impl_->buffer.get() + index * k_slot, size}};
-  for (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-       header = CMSG_NXTHDR(&message, const_cast<cmsghdr*>(header))) {
-    const auto is = [&](int level, int type) { return header->cmsg_level == level && header->cmsg_type == type; };
-    if (is(IPPROTO_IP, IP_PKTINFO)) {
-      const auto info = control_value<in_pktinfo>(header);
-      in.local.address = IpAddress::from_bytes(std::as_bytes(std::span(&info.ipi_addr, 1))).value_or(in.local.address);
-    } else if (is(IPPROTO_IPV6, IPV6_PKTINFO)) {
-      const auto info = control_value<in6_pktinfo>(header);
-      in.local.address = IpAddress::from_bytes(std::as_bytes(std::span(&info.ipi6_addr, 1))).value_or(in.local.address);
-    } else if (is(IPPROTO_IP, IP_TOS)) {
-      in.ecn = ecn_of(control_value<std::uint8_t>(header));
-    } else if (is(IPPROTO_IPV6, IPV6_TCLASS)) {
-      in.ecn = ecn_of(control_value<int>(header));
-    } else if (is(SOL_UDP, UDP_GRO)) {
-      const auto segment = static_cast<std::uint16_t>(control_value<int>(header));
-      if (segment < size) in.segment_size = segment;
-    }
-  }
-  const std::size_t segment = in.segment_size == 0 ? std::max<std::size_t>(size, 1) : in.segment_size;
-  impl_->status.datagrams_received += std::max<std::size_t>(1, (size + segment - 1) / segment);
-  return true;
+void UdpSocket::count_call() noexcept {
+  ++impl_->status.receive_calls;
+  impl_->status.truncated += impl_->receiver.truncated();
 }
 
 // One sendmsg; segment_size 0: one datagram. 0 or errno.

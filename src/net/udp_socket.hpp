@@ -8,6 +8,7 @@
 
 #include "base/machine.hpp"
 #include "net/port_manager.hpp"
+#include "net/udp_receiver.hpp"
 
 namespace dig::net {
 
@@ -48,12 +49,12 @@ class UdpSocket {
   // Hands each received batch to `sink`, which must not keep the bytes. False: nothing was there.
   template <class Sink>
   bool receive(Instant now, Sink&& sink) {
-    const std::size_t count = receive_batch();
-    for (std::size_t i = 0; i < count; ++i) {
-      Received in;
-      if (describe(i, now, in)) sink(in);
-    }
-    return count > 0;
+    const bool has_received = receiver().receive(fd(), local(), now, [&](const Received& in) {
+      count(in);
+      sink(in);
+    });
+    count_call();
+    return has_received;
   }
 
   // Sends the first transmit.size bytes of `bytes`. Blocked: the kernel's buffer is full; call again with the same
@@ -64,8 +65,9 @@ class UdpSocket {
   [[nodiscard]] UdpSocketStatus snapshot() const;
 
  private:
-  [[nodiscard]] std::size_t receive_batch();
-  [[nodiscard]] bool describe(std::size_t index, Instant now, Received& in);
+  [[nodiscard]] UdpReceiver& receiver() noexcept;
+  void count(const Received& in) noexcept;
+  void count_call() noexcept;
 
   struct Impl;
   std::unique_ptr<Impl> impl_;

@@ -31,6 +31,8 @@ struct ErrorCode {
 };
 [[nodiscard]] Result<ErrorCode> decode_error(BytesView value);
 void add_error(Writer& writer, std::uint16_t code, std::string_view reason = {}) noexcept;
+// The phrase that RFC 8489 §14.8 or RFC 8656 §19 gives a code; empty for others.
+[[nodiscard]] std::string_view reason_of(std::uint16_t code) noexcept;
 // ADDRESS-ERROR-CODE (RFC 8656 §18.12).
 struct AddressErrorCode {
   AddressFamily family = AddressFamily::ipv4;

@@ -68,11 +68,11 @@ TEST(StunFramer, TakesTheLargestChannelDataWithoutOverflow) {
 }
 
 TEST(StunFramer, WhatIsNeitherIsRefusedAtItsFourthByte) {
-  for (const std::string_view bad : {"80000000", "c0000000", "50000000", "7fff0000", "00010001", "00010002"}) {
+  for (const std::string_view bad : {"80000000", "c0000000", "00010001", "00010002"}) {
     EXPECT_EQ(frames(bytes_of(bad), 4), Frames{"error malformed"}) << bad;
     EXPECT_EQ(frames(bytes_of(bad), 1), Frames{"error malformed"}) << bad;
   }
-  EXPECT_EQ(frames(as_bytes("SSH-2.0-OpenSSH_9.2\r\n"), 64), Frames{"error malformed"});
+  EXPECT_EQ(frames(as_bytes("\x16\x03\x01\x02"), 64), Frames{"error malformed"});
 }
 
 TEST(StunFramer, LargerThanAllowedIsRefusedBeforeItIsCollected) {
@@ -92,7 +92,7 @@ TEST(TurnChannelData, EveryBoundOfADatagram) {
   EXPECT_TRUE(decode_channel_data(bytes_of("40010000")));
   EXPECT_TRUE(decode_channel_data(bytes_of("40010003616263000000")));     // three bytes behind the data
   EXPECT_FALSE(decode_channel_data(bytes_of("4001000361626300000000")));  // four
-  for (const std::string_view bad : {"", "40", "4001", "400100", "400100046162", "3fff0000", "50000000", "7fff0000"}) {
+  for (const std::string_view bad : {"", "40", "4001", "400100", "400100046162", "3fff0000", "80000000", "ffff0000"}) {
     EXPECT_FALSE(decode_channel_data(bytes_of(bad))) << bad;
   }
   std::array<std::byte, 4> header{};

@@ -10,12 +10,14 @@
 
 namespace dig::turn {
 
-// RFC 8656 §12: channel numbers that may be bound. 0x5000 … 0x7FFF are reserved.
+// RFC 8656 §12: channel numbers that a client may bind. Clients of RFC 5766 take them up to 0x7FFF; so readers know the
+// whole range, and a server says how much of it may be bound.
 inline constexpr std::uint16_t k_min_channel = 0x4000;
 inline constexpr std::uint16_t k_max_channel = 0x4FFF;
+inline constexpr std::uint16_t k_max_old_channel = 0x7FFF;
 inline constexpr std::size_t k_channel_header_size = 4;
 [[nodiscard]] constexpr bool is_channel_number(std::uint16_t number) noexcept {
-  return number >= k_min_channel && number <= k_max_channel;
+  return number >= k_min_channel && number <= k_max_old_channel;
 }
 
 struct ChannelData {
@@ -23,9 +25,9 @@ struct ChannelData {
   BytesView data;  // without padding
 };
 
-// Whether the first byte is one that ChannelData with a bindable number begins with.
+// Whether the first byte is one that ChannelData begins with.
 [[nodiscard]] constexpr bool starts_channel_data(std::byte first) noexcept {
-  return first >= std::byte{0x40} && first <= std::byte{0x4F};
+  return (first & std::byte{0xC0}) == std::byte{0x40};
 }
 
 // One message in a datagram. Padding of up to three bytes may follow (RFC 8656 §12.5); more is malformed.

@@ -136,7 +136,8 @@ void Server::refuse(const Request& request, const Authenticated* who, std::uint1
   if (code == 486) ++counters_.refused_quota;
   if (code == 508) ++counters_.refused_capacity;
   Reply reply(request.message, stun::Class::error);
-  stun::add_error(reply.writer(), code);
+  // The words are for people; an unverified source gets none, as they would only make the answer larger.
+  stun::add_error(reply.writer(), code, who != nullptr ? stun::reason_of(code) : std::string_view());
   if (who != nullptr) return send(request, reply, *who);
   send(request, reply);
 }

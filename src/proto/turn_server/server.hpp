@@ -26,6 +26,7 @@
 #include "proto/turn_server/peer_policy.hpp"
 #include "proto/turn_server/port_pool.hpp"
 #include "proto/turn_server/reply_limiter.hpp"
+#include "wire/turn_channel_data.hpp"
 
 namespace dig::turn {
 
@@ -71,7 +72,8 @@ struct ServerConfig {
   std::optional<IpAddress> relay_v4;
   std::optional<IpAddress> relay_v6;
   PortPool::Range ports;
-  // Addresses of this host: no peer is there, but for other allocations of this server.
+  // Addresses of this host: no peer is there, but for other allocations of this server. Without those that the owner
+  // allows by name.
   std::vector<IpAddress> own_addresses;
   PeerPolicy peers;
   bool has_even_port = true;  // EVEN-PORT and RESERVATION-TOKEN; a peer that relays has no use for them
@@ -90,6 +92,8 @@ struct ServerConfig {
     Duration channel_lifetime = 600s;     // RFC 8656 §12
     std::size_t max_permissions = 64;     // of one allocation
     std::size_t max_channels = 64;
+    // RFC 8656 ends at 0x4FFF; clients of RFC 5766 go on to 0x7FFF. Lower where a port is shared with other protocols.
+    std::uint16_t max_channel_number = k_max_old_channel;
     TokenBucket::Rate new_peers{.per_second = 5, .burst = 64};  // of one allocation: no port scanner
     TokenBucket::Rate allocation_bandwidth{};                   // bytes, both directions
     TokenBucket::Rate server_bandwidth{};                       // of this shard
@@ -137,6 +141,7 @@ class Server {
   [[nodiscard]] std::optional<Event> poll_event();
 
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
+  [[nodiscard]] bool has_allocation(const ClientPath& client) const { return allocations_.contains(client); }
   [[nodiscard]] std::size_t allocations() const noexcept { return allocations_.size(); }
   [[nodiscard]] std::size_t free_ports() const noexcept { return pools_[0].free_ports() + pools_[1].free_ports(); }
 
@@ -187,6 +192,8 @@ class Server {
   // 0, or the error code that refuses the peer.
   [[nodiscard]] std::uint16_t refusal_of(Allocation& allocation, const Endpoint& peer);
   [[nodiscard]] bool may_be_peer(const IpAddress& address) const noexcept;
+  // The same through the kernel: not counting the allocations of this server.
+  [[nodiscard]] bool may_send_to(const IpAddress& address) const noexcept;
   [[nodiscard]] bool is_own_relay_address(const IpAddress& address) const noexcept;
   [[nodiscard]] bool add_permission(Instant now, Allocation& allocation, const IpAddress& peer);
 

@@ -9,7 +9,7 @@ namespace {
 
 // What an Allocate request asks for, once it is known to be well-formed.
 struct Wish {
-  std::optional<IpFamily> first = IpFamily::v4;
+  IpFamily first = IpFamily::v4;
   bool wants_both = false;
   std::optional<bool> even_port;  // its R bit
   std::optional<std::uint64_t> token;
@@ -78,7 +78,7 @@ void Server::handle_allocate(const Request& request, Authenticated& who) {
   const auto wish = parse_wish(request.message);
   if (!wish) return refuse(request, &who, wish.error());
   if (is_draining_) return redirect(request, who);
-  const IpFamily first = *wish->first;
+  IpFamily first = wish->first;
   if (!relay_address(first)) return refuse(request, &who, 440);
   if ((wish->even_port || wish->token) && !config_.has_even_port) return refuse(request, &who, 508);
 
@@ -89,7 +89,12 @@ void Server::handle_allocate(const Request& request, Authenticated& who) {
   std::optional<std::uint16_t> port;
   std::optional<std::uint64_t> reservation;
   if (wish->token) {
-    port = pool(first).take_reserved(request.now, *wish->token);
+    // The family is that of the allocation which reserved it: the request must not name one (RFC 8656 §7.2).
+    for (const IpFamily family : {IpFamily::v4, IpFamily::v6}) {
+      if (port) break;
+      first = family;
+      port = pool(family).take_reserved(request.now, *wish->token);
+    }
   } else if (wish->even_port) {
     if (const auto even = pool(first).take_even(request.now, *wish->even_port)) {
       port = even->port;

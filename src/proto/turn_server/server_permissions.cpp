@@ -13,7 +13,10 @@ bool Server::is_own_relay_address(const IpAddress& address) const noexcept {
 
 // Another allocation of this server is reached by its relayed address; nothing else on this host is anybody's peer.
 bool Server::may_be_peer(const IpAddress& address) const noexcept {
-  if (is_own_relay_address(address)) return true;
+  return is_own_relay_address(address) || may_send_to(address);
+}
+
+bool Server::may_send_to(const IpAddress& address) const noexcept {
   return config_.peers.permits(address) &&
          std::ranges::find(config_.own_addresses, address) == config_.own_addresses.end();
 }
@@ -64,7 +67,9 @@ void Server::handle_channel_bind(const Request& request, Authenticated& who, All
   const auto number_value = request.message.find(stun::Attribute::channel_number);
   const auto peer = stun::xor_address(request.message, stun::Attribute::xor_peer_address);
   const auto number = number_value ? stun::decode_channel_number(*number_value) : Result<std::uint16_t>(0);
-  if (!number || !is_channel_number(*number) || !peer) return refuse(request, &who, 400);
+  if (!number || *number < k_min_channel || *number > config_.limits.max_channel_number || !peer) {
+    return refuse(request, &who, 400);
+  }
   if (const std::uint16_t refusal = refusal_of(allocation, *peer)) {
     if (refusal == 403) drop(Drop::peer_forbidden);
     return refuse(request, &who, refusal);

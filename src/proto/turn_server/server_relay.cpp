@@ -63,8 +63,8 @@ void Server::send_to_peer(Instant now, Allocation& allocation, const Endpoint& p
   const auto other = relay_of_port_.find((peer.address.is_v4() ? 0U : 1U << 16U) | peer.port);
   Allocation* const target = other == relay_of_port_.end() ? nullptr : owner_of(other->second);
   if (target != nullptr) return send_to_client(now, *target, relay->address, payload, sink);
-  if (is_shard_port(peer.port)) return sink.to_peer(relay->id, peer, payload, dont_fragment);
-  drop(Drop::own_address);
+  if (!is_shard_port(peer.port) && !may_send_to(peer.address)) return drop(Drop::own_address);
+  sink.to_peer(relay->id, peer, payload, dont_fragment);
 }
 
 void Server::send_to_client(Instant now, Allocation& allocation, const Endpoint& peer, BytesView payload, Sink& sink) {

@@ -162,7 +162,7 @@ TEST_F(TurnRelay, NumbersAndPeersStayTogetherUntilFiveMinutesAfterTheirEnd) {
 }
 
 TEST_F(TurnRelay, WrongChannelBindsAreBad) {
-  for (const std::uint16_t number : std::initializer_list<std::uint16_t>{0x3FFF, 0x5000, 0x7FFF, 0x0000, 0xFFFF}) {
+  for (const std::uint16_t number : std::initializer_list<std::uint16_t>{0x3FFF, 0x8000, 0x0000, 0xFFFF}) {
     EXPECT_EQ(client.bind(number, k_peer).error(), 400) << number;
   }
   EXPECT_EQ(client.request(Method::channel_bind).error(), 400);
@@ -171,6 +171,13 @@ TEST_F(TurnRelay, WrongChannelBindsAreBad) {
   EXPECT_EQ(client.request(Method::create_permission).error(), 400);
   EXPECT_EQ(client.bind(0x4000, at("[2001:db8::9]:1")).error(), 443);
   EXPECT_TRUE(client.bind(0x4FFF, k_peer).is_success());
+  EXPECT_TRUE(client.bind(0x7FFF, at("192.0.2.98:1")).is_success());  // a client of RFC 5766
+  ServerConfig config = World::default_config();
+  config.limits.max_channel_number = k_max_channel;
+  World shared(std::move(config));
+  TestClient other(shared);
+  ASSERT_TRUE(other.allocate().is_success());
+  EXPECT_EQ(other.bind(0x5000, k_peer).error(), 400);
 }
 
 TEST_F(TurnRelay, PermissionsAreGivenAllOrNone) {
@@ -232,7 +239,7 @@ TEST_F(TurnRelay, BrokenDataOfClientsIsDroppedAndCounted) {
       {"40000005616263", Drop::malformed},      // shorter than it says
       {"400000016100000000", Drop::malformed},  // more than padding behind it
       {"4001000161", Drop::no_channel},         // not bound
-      {"50000000", Drop::malformed},            // a reserved number
+      {"50000000", Drop::no_channel},
       {"", Drop::malformed},
       {"00", Drop::malformed},
       {"000100002112a44200000000000000000000000000", Drop::malformed},

@@ -399,6 +399,20 @@ TEST(TurnServer, EvenPortsAndReservationsLeakNothing) {
   EXPECT_EQ(world.server.free_ports(), ports);
 }
 
+TEST(TurnServer, AReservationIsOfTheFamilyThatMadeIt) {
+  World world;
+  TestClient first(world);
+  const Answer made = first.allocate([](stun::Writer& writer) {
+    stun::add_address_family(writer, Attribute::requested_address_family, stun::AddressFamily::ipv6);
+    stun::add_even_port(writer, true);
+  });
+  ASSERT_TRUE(made.is_success());
+  const auto token = stun::decode_u64(*made.message().find(Attribute::reservation_token)).value();
+  TestClient second(world, "192.0.2.10:5001");
+  ASSERT_TRUE(second.allocate([&](stun::Writer& w) { w.add_u64(Attribute::reservation_token, token); }).is_success());
+  EXPECT_EQ(second.relayed, (Endpoint{first.relayed.address, static_cast<std::uint16_t>(first.relayed.port + 1)}));
+}
+
 TEST(TurnServer, APeerThatRelaysReservesNothing) {
   ServerConfig config = World::default_config();
   config.has_even_port = false;

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/turn_shard.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "net/sockaddr.hpp"
+#include "net/turn_shard_impl.hpp"
+
+namespace dig::net {
+namespace {
+
+constexpr std::size_t k_max_receives_per_wakeup = 8;
+constexpr int k_listener_buffer = 4 * 1024 * 1024;  // bursts of all clients
+constexpr int k_relay_buffer = 1024 * 1024;         // bursts of one peer
+
+void set_buffers(int fd, int size) {
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
+}  // namespace
+
+TurnShard::TurnShard(Loop& loop, TurnShardOptions options, const turn::CredentialSource& credentials,
+                     turn::QuotaBook& quotas, Rng& rng)
+    : impl_(std::make_unique<Impl>(loop, std::move(options), credentials, quotas, rng)) {}
+TurnShard::~TurnShard() = default;
+
+void TurnShard::listen_udp(BoundSocket socket) { impl_->listen_udp(std::move(socket)); }
+void TurnShard::listen_tcp(BoundSocket socket) { impl_->listen_tcp(std::move(socket)); }
+void TurnShard::drain(const std::optional<Endpoint>& alternate) { impl_->drain(alternate); }
+TurnShardStatus TurnShard::snapshot() const { return impl_->snapshot(); }
+
+TurnShard::Impl::Impl(Loop& loop, TurnShardOptions options, const turn::CredentialSource& credentials,
+                      turn::QuotaBook& quotas, Rng& rng)
+    : loop_(loop),
+      options_(std::move(options)),
+      server_(options_.server, credentials, quotas, rng),
+      scatter_(options_.offload.gso),
+      transports_(loop, static_cast<TransportOwner&>(*this), {.max_transports = options_.max_streams}),
+      timer_(loop, [this](Instant now) { handle_timer(now); }) {}
+
+TurnShard::Impl::~Impl() {
+  const auto stop = [](Socket& socket) {
+    socket.is_dead = true;
+    boost::system::error_code ignored;
+    socket.waiter.cancel(ignored);  // its handler lets go of it
+  };
+  for (const SocketPointer& socket : listeners_) stop(*socket);
+  for (const auto& [id, socket] : relays_) stop(*socket);
+}
+
+TurnShardStatus TurnShard::Impl::snapshot() const {
+  return {.counters = server_.counters(),
+          .allocations = server_.allocations(),
+          .streams = streams_.size(),
+          .free_ports = server_.free_ports(),
+          .sends = scatter_.snapshot(),
+          .receive_calls = receive_calls_,
+          .lost_stream_full = lost_stream_full_};
+}
+
+// --- datagrams ------------------------------------------------------------------------------------------------------
+
+TurnShard::Impl::SocketPointer TurnShard::Impl::add_socket(UniqueFd fd, const Endpoint& local) {
+  (void)UdpReceiver::prepare(fd.value(), local.address.family(), options_.offload.gro);
+  return std::make_shared<Socket>(loop_.context(), std::move(fd), local);
+}
+
+void TurnShard::Impl::listen_udp(BoundSocket bound) {
+  set_buffers(bound.fd.value(), k_listener_buffer);
+  listeners_.push_back(add_socket(std::move(bound.fd), bound.local));
+  wait_readable(listeners_.back());
+}
+
+void TurnShard::Impl::wait_readable(const SocketPointer& socket) {
+  socket->waiter.async_wait(Descriptor::wait_read, [this, socket](const boost::system::error_code& error) {
+    if (!error && !socket->is_dead) handle_readable(socket);
+  });
+}
+
+void TurnShard::Impl::handle_readable(const SocketPointer& socket) {
+  const Instant now = monotonic_now();
+  const UnixTime wall = wall_now();
+  for (std::size_t i = 0; i < k_max_receives_per_wakeup && !socket->is_dead; ++i) {
+    ++receive_calls_;
+    std::size_t messages = 0;
+    (void)receiver_.receive(socket->fd.value(), socket->local, now, [&](const Received& in) {
+      ++messages;
+      route(now, wall, *socket, in);
+    });
+    scatter_.flush();  // the next receive overwrites what it sends
+    if (messages < UdpReceiver::k_batch) break;
+  }
+  finish_wakeup(now);
+  if (!socket->is_dead) wait_readable(socket);
+}
+
+void TurnShard::Impl::route(Instant now, UnixTime wall, const Socket& socket, const Received& in) {
+  if (socket.relay) {
+    server_.route(turn::Server::FromPeer{now, *socket.relay, in.remote, in.bytes, in.segment_size}, *this);
+  } else {
+    server_.route(
+        turn::Server::FromClient{now, wall, {StunTransport::udp, in.local, in.remote, 0}, in.bytes, in.segment_size},
+        *this);
+  }
+}
+
+const TurnShard::Impl::Socket* TurnShard::Impl::listener_for(const Endpoint& local) const {
+  const Socket* wildcard = nullptr;
+  for (const SocketPointer& socket : listeners_) {
+    if (socket->local == local) return socket.get();
+    const bool is_wildcard = socket->local.address.is_unspecified() && socket->local.port == local.port &&
+                             socket->local.address.family() == local.address.family();
+    if (is_wildcard) wildcard = socket.get();
+  }
+  return wildcard;
+}
+
+void TurnShard::Impl::to_client(const turn::ClientPath& client, BytesView head, BytesView payload,
+                                std::size_t padding) {
+  if (client.is_stream()) return write_stream(TransportId{client.connection}, head, payload, padding);
+  const Socket* const listener = listener_for(client.local);
+  if (listener == nullptr) return;
+  const IpAddress source = listener->local.address.is_unspecified() ? client.local.address : IpAddress();
+  // The head of a long answer does not fit beside the payload: such an answer is all head, and lives on the stack of
+  // the server, so it leaves at once.
+  constexpr std::size_t k_kept_head = 64;
+  if (head.size() <= k_kept_head) {
+    scatter_.add(listener->fd.value(), source, client.remote, head, payload, padding);
+  } else {
+    scatter_.add(listener->fd.value(), source, client.remote, {}, head, padding);
+    scatter_.flush();
+  }
+}
+
+void TurnShard::Impl::to_peer(turn::RelayId relay, const Endpoint& peer, BytesView payload, bool dont_fragment) {
+  const auto found = relays_.find(relay);
+  if (found == relays_.end()) return;
+  Socket& socket = *found->second;
+  if (dont_fragment != socket.sets_dont_fragment) {  // RFC 8656 §14: asked for packet by packet; rare
+    scatter_.flush();
+    const bool is_v4 = socket.local.address.is_v4();
+    const int mode =
+        dont_fragment ? (is_v4 ? IP_PMTUDISC_DO : IPV6_PMTUDISC_DO) : (is_v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT);
+    ::setsockopt(socket.fd.value(), is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
+                 &mode, sizeof(mode));
+    socket.sets_dont_fragment = dont_fragment;
+  }
+  scatter_.add(socket.fd.value(), IpAddress(), peer, {}, payload, 0);
+}
+
+// --- what the server asks for ---------------------------------------------------------------------------------------
+
+void TurnShard::Impl::finish_wakeup(Instant now) {
+  if (std::exchange(is_finishing_, true)) return;
+  while (auto event = server_.poll_event()) carry_out(now, *event);
+  scatter_.flush();
+  for (const TransportId id : std::exchange(to_flush_, {})) transports_.flush(id);
+  for (const TransportId id : std::exchange(to_close_, {})) forget_stream(now, id, CloseMode::graceful);
+  while (auto event = server_.poll_event()) carry_out(now, *event);
+  const std::optional<Instant> idle_check = streams_.empty() ? std::nullopt : std::optional(now + 1s);
+  timer_.set(earliest(server_.next_timeout(), idle_check));
+  is_finishing_ = false;
+}
+
+void TurnShard::Impl::carry_out(Instant now, turn::ServerEvent& event) {
+  if (const auto* open = std::get_if<turn::OpenRelay>(&event)) {
+    server_.handle_relay_opened(now, open->relay, open_relay(*open), *this);
+  } else if (const auto* close = std::get_if<turn::CloseRelay>(&event)) {
+    const auto relay = relays_.extract(close->relay);
+    if (relay.empty()) return;
+    scatter_.flush();  // it may have something to send through this socket
+    relay.mapped()->is_dead = true;
+    boost::system::error_code ignored;
+    relay.mapped()->waiter.cancel(ignored);
+  } else if (const auto* client = std::get_if<turn::CloseClient>(&event)) {
+    to_close_.push_back(TransportId{client->client.connection});
+  } else if (options_.on_fact) {
+    options_.on_fact(event);
+  }
+}
+
+Result<void> TurnShard::Impl::open_relay(const turn::OpenRelay& open) {
+  const auto& address = open.family == IpFamily::v6 ? options_.relay_bind_v6 : options_.relay_bind_v4;
+  if (!address) return fail(Errc::unsupported, "no relay address of this family");
+  const Endpoint local{*address, open.port};
+  const SocketAddress bound(local);
+  UniqueFd fd(::socket(bound.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return fail(Errc::limit_reached, std::strerror(errno));
+  const int on = 1;
+  if (open.family == IpFamily::v6) ::setsockopt(fd.value(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+  if (::bind(fd.value(), bound.get(), bound.size()) != 0) {
+    return fail(errno == EADDRINUSE || errno == EACCES ? Errc::port_in_use : Errc::network_error, std::strerror(errno));
+  }
+  set_buffers(fd.value(), k_relay_buffer);
+  SocketPointer socket = add_socket(std::move(fd), local);
+  socket->relay = open.relay;
+  wait_readable(socket);
+  relays_.emplace(open.relay, std::move(socket));
+  return {};
+}
+
+void TurnShard::Impl::handle_timer(Instant now) {
+  server_.handle_timeout(now);
+  close_idle_streams(now);
+  finish_wakeup(now);
+}
+
+}  // namespace dig::net

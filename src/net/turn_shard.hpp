@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// One shard of a TURN server: gives a turn::Server its sockets on one loop. UDP and TCP listeners, one UDP socket for
+// each relayed address. Packets pass from a receive to a send without a copy and without an allocation.
+//
+// Thread-safety: none; everything happens on the thread of the loop. Shards share nothing but the credentials and the
+// quotas, which are safe to share.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "net/loop.hpp"
+#include "net/port_manager.hpp"
+#include "net/udp_scatter.hpp"
+#include "net/udp_socket.hpp"
+#include "proto/turn_server/server.hpp"
+
+namespace dig::net {
+
+struct TurnShardOptions {
+  turn::ServerConfig server;
+  // Where relay sockets are bound: the addresses of this machine behind the relayed addresses that clients are told.
+  std::optional<IpAddress> relay_bind_v4;
+  std::optional<IpAddress> relay_bind_v6;
+  UdpOffload offload;
+  std::size_t max_streams = 4096;
+  std::size_t max_stream_output = std::size_t{1} << 20U;  // bytes that wait for one TCP client; beyond, data is lost
+  Duration stream_idle = 30s;                             // of a TCP client without an allocation
+  // Told of allocations that come and go; may be empty.
+  std::function<void(const turn::ServerEvent&)> on_fact;
+};
+
+struct TurnShardStatus {
+  turn::Counters counters;
+  std::size_t allocations = 0;
+  std::size_t streams = 0;
+  std::size_t free_ports = 0;
+  UdpScatterStatus sends;
+  std::uint64_t receive_calls = 0;
+  std::uint64_t lost_stream_full = 0;
+};
+
+class TurnShard {
+ public:
+  TurnShard(Loop& loop, TurnShardOptions options, const turn::CredentialSource& credentials, turn::QuotaBook& quotas,
+            Rng& rng);
+  ~TurnShard();
+  TurnShard(const TurnShard&) = delete;
+  TurnShard& operator=(const TurnShard&) = delete;
+
+  void listen_udp(BoundSocket socket);
+  void listen_tcp(BoundSocket socket);
+  // See turn::Server::drain.
+  void drain(const std::optional<Endpoint>& alternate);
+  [[nodiscard]] TurnShardStatus snapshot() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dig::net

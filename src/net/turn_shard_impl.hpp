@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of TurnShard. Private to turn_shard*.cpp.
+#pragma once
+
+#include <unordered_map>
+
+#include "base/accept_limiter.hpp"
+#include "net/asio.hpp"
+#include "net/clock.hpp"
+#include "net/tcp_transports.hpp"
+#include "net/turn_shard.hpp"
+#include "wire/stun_framer.hpp"
+
+namespace dig::net {
+
+class TurnShard::Impl final : private turn::Sink, private TransportOwner {
+ public:
+  Impl(Loop& loop, TurnShardOptions options, const turn::CredentialSource& credentials, turn::QuotaBook& quotas,
+       Rng& rng);
+  ~Impl() override;
+
+  void listen_udp(BoundSocket socket);
+  void listen_tcp(BoundSocket socket) { transports_.listen(std::move(socket)); }
+  void drain(const std::optional<Endpoint>& alternate) { server_.drain(alternate); }
+  [[nodiscard]] TurnShardStatus snapshot() const;
+
+ private:
+  using Descriptor = boost::asio::posix::stream_descriptor;
+
+  // A UDP socket that waits to be readable. Handlers hold it by shared_ptr and do nothing once it is dead.
+  struct Socket {
+    Socket(boost::asio::io_context& context, UniqueFd owned, Endpoint bound)
+        : fd(std::move(owned)), local(bound), waiter(context, fd.value()) {}
+    ~Socket() {
+      if (waiter.is_open()) waiter.release();
+    }
+    UniqueFd fd;
+    Endpoint local;
+    Descriptor waiter;
+    std::optional<turn::RelayId> relay;  // of a relay socket
+    bool sets_dont_fragment = false;
+    bool is_dead = false;
+  };
+  using SocketPointer = std::shared_ptr<Socket>;
+
+  struct Stream {
+    turn::ClientPath path;
+    stun::Framer framer;
+    Bytes output;
+    std::size_t sent = 0;
+    Instant last_request;
+  };
+
+  // turn_shard.cpp: datagrams, relays, time
+  void wait_readable(const SocketPointer& socket);
+  void handle_readable(const SocketPointer& socket);
+  void route(Instant now, UnixTime wall, const Socket& socket, const Received& in);
+  [[nodiscard]] SocketPointer add_socket(UniqueFd fd, const Endpoint& local);
+  void finish_wakeup(Instant now);
+  void carry_out(Instant now, turn::ServerEvent& event);
+  [[nodiscard]] Result<void> open_relay(const turn::OpenRelay& open);
+  void handle_timer(Instant now);
+  [[nodiscard]] const Socket* listener_for(const Endpoint& local) const;
+
+  // turn::Sink
+  void to_client(const turn::ClientPath& client, BytesView head, BytesView payload, std::size_t padding) override;
+  void to_peer(turn::RelayId relay, const Endpoint& peer, BytesView payload, bool dont_fragment) override;
+
+  // turn_shard_streams.cpp: TCP clients
+  [[nodiscard]] bool admits(Instant now, const Endpoint& local, const Endpoint& remote) override;
+  void handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote) override;
+  void handle_dialled(Instant /*now*/, DialId /*id*/, const DialOutcome& /*outcome*/) override {}
+  void handle_bytes(Instant now, TransportId id, BytesView bytes) override;
+  void handle_eof(Instant now, TransportId id) override;
+  void handle_error(Instant now, TransportId id, const Error& error) override;
+  [[nodiscard]] std::size_t poll_bytes(Instant now, TransportId id, MutableBytes out) override;
+  [[nodiscard]] bool wants_bytes(TransportId id) override;
+  void settle(Instant now) override { finish_wakeup(now); }
+  void write_stream(TransportId id, BytesView head, BytesView payload, std::size_t padding);
+  void forget_stream(Instant now, TransportId id, CloseMode mode);
+  void close_idle_streams(Instant now);
+
+  Loop& loop_;
+  TurnShardOptions options_;
+  turn::Server server_;
+  UdpReceiver receiver_;
+  UdpScatter scatter_;
+  std::vector<SocketPointer> listeners_;
+  std::unordered_map<turn::RelayId, SocketPointer> relays_;
+  AcceptLimiter accepts_;
+  std::unordered_map<TransportId, Stream> streams_;
+  std::vector<TransportId> to_flush_;
+  std::vector<TransportId> to_close_;
+  TcpTransports transports_;
+  Timer timer_;
+  std::uint64_t receive_calls_ = 0;
+  std::uint64_t lost_stream_full_ = 0;
+  bool is_finishing_ = false;
+};
+
+}  // namespace dig::net

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// TCP clients of a TURN shard.
+#include <algorithm>
+
+#include "net/turn_shard_impl.hpp"
+
+namespace dig::net {
+
+bool TurnShard::Impl::admits(Instant now, const Endpoint& /*local*/, const Endpoint& remote) {
+  if (streams_.size() >= options_.max_streams) return false;
+  if (accepts_.admit(now, remote.address) != AcceptLimiter::Verdict::admitted) return false;
+  accepts_.handshake_ended(remote.address);  // TURN over plain TCP has none
+  return true;
+}
+
+void TurnShard::Impl::handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote) {
+  Stream& stream = streams_[id];
+  stream.path = {StunTransport::tcp, local, remote, id.value};
+  stream.last_request = now;
+}
+
+void TurnShard::Impl::handle_bytes(Instant now, TransportId id, BytesView bytes) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  Stream& stream = found->second;
+  stream.last_request = now;
+  const UnixTime wall = wall_now();
+  for (;;) {
+    const auto frame = stream.framer.next(bytes);
+    if (!frame) {
+      to_close_.push_back(id);
+      break;
+    }
+    if (!*frame) break;
+    server_.route(turn::Server::FromClient{now, wall, stream.path, **frame}, *this);
+    scatter_.flush();  // the frame may be gone with the next one
+  }
+}
+
+void TurnShard::Impl::handle_eof(Instant now, TransportId id) { forget_stream(now, id, CloseMode::graceful); }
+
+void TurnShard::Impl::handle_error(Instant now, TransportId id, const Error& /*error*/) {
+  const auto stream = streams_.extract(id);
+  if (!stream.empty()) server_.handle_client_closed(now, stream.mapped().path);
+}
+
+std::size_t TurnShard::Impl::poll_bytes(Instant /*now*/, TransportId id, MutableBytes out) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return 0;
+  Stream& stream = found->second;
+  const std::size_t size = std::min(out.size(), stream.output.size() - stream.sent);
+  std::copy_n(stream.output.begin() + static_cast<std::ptrdiff_t>(stream.sent), size, out.begin());
+  stream.sent += size;
+  if (stream.sent == stream.output.size()) {
+    stream.output.clear();
+    stream.sent = 0;
+  }
+  return size;
+}
+
+bool TurnShard::Impl::wants_bytes(TransportId id) {
+  // A client that does not read its answers is not read from either.
+  const auto found = streams_.find(id);
+  return found != streams_.end() && found->second.output.size() - found->second.sent < options_.max_stream_output;
+}
+
+void TurnShard::Impl::write_stream(TransportId id, BytesView head, BytesView payload, std::size_t padding) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  Stream& stream = found->second;
+  const std::size_t size = head.size() + payload.size() + padding;
+  if (stream.output.size() - stream.sent + size > options_.max_stream_output) {
+    ++lost_stream_full_;  // whole messages only: the stream stays in step
+    return;
+  }
+  if (stream.sent > 0 && stream.sent >= stream.output.size() / 2) {
+    stream.output.erase(stream.output.begin(), stream.output.begin() + static_cast<std::ptrdiff_t>(stream.sent));
+    stream.sent = 0;
+  }
+  append(stream.output, head);
+  append(stream.output, payload);
+  stream.output.resize(stream.output.size() + padding);
+  if (to_flush_.empty() || to_flush_.back() != id) to_flush_.push_back(id);
+}
+
+void TurnShard::Impl::forget_stream(Instant now, TransportId id, CloseMode mode) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  server_.handle_client_closed(now, found->second.path);
+  transports_.close(id, mode);  // takes what is still to be sent first
+  streams_.erase(id);
+}
+
+void TurnShard::Impl::close_idle_streams(Instant now) {
+  for (const auto& [id, stream] : streams_) {
+    if (now - stream.last_request < options_.stream_idle || server_.has_allocation(stream.path)) continue;
+    to_close_.push_back(id);
+  }
+}
+
+}  // namespace dig::net

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TURN servers and coturn's tools in a network namespace of their own: the test runs itself again inside one, so that
+nothing it does meets the machine's network and every port is free."""
+import contextlib
+import json
+import os
+import pathlib
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+DEADLINE = 60  # seconds; only a broken program gets there
+COMMAND = os.environ["DIGNET_COMMAND"]
+USER, PASSWORD, REALM = "user", "pass", "example.org"
+# All on the loopback interface of the namespace. Ours and coturn's servers have addresses of their own, so that both
+# may use every port.
+OURS, OURS_TOO, THEIRS, THEIRS_TOO, PEER = "127.0.0.5", "127.0.0.6", "127.0.0.7", "127.0.0.8", "127.0.0.9"
+OURS_6, THEIRS_6, PEER_6 = "fd00::1", "fd00::3", "fd00::9"
+
+
+def enter_namespace():
+    """Goes on inside a new network namespace; called first thing."""
+    if os.environ.get("DIGNET_TEST_NAMESPACE"):
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        for address in (OURS_6, THEIRS_6, PEER_6):
+            subprocess.run(["ip", "-6", "address", "add", f"{address}/128", "dev", "lo", "nodad"], check=True)
+        return
+    environment = os.environ | {"DIGNET_TEST_NAMESPACE": "1"}
+    os.execvpe("unshare", ["unshare", "--map-root-user", "--net", sys.executable, *sys.argv], environment)
+
+
+class Program:
+    """A server that runs while the block does, and its output."""
+
+    def __init__(self, *command, ready=None):
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE if ready else self.log, stderr=self.log)
+        self.first_line = self._read_line() if ready else None
+
+    def _read_line(self):
+        end = time.monotonic() + DEADLINE
+        line = b""
+        while not line.endswith(b"\n"):
+            if not select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))[0]:
+                raise TimeoutError(self.output())
+            piece = os.read(self.process.stdout.fileno(), 1)
+            if not piece:
+                raise RuntimeError(f"ended with {self.process.wait()}: {self.output()}")
+            line += piece
+        return line.decode()
+
+    def output(self):
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
+
+    def resident_kilobytes(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+
+
+def dignet_turn(home, *flags):
+    """Our server, ready. It may relay to the addresses of the lab."""
+    listen = [] if "--listen" in flags else ["--listen", f"{OURS}:3478", "--listen", f"[{OURS_6}]:3478"]
+    program = Program(COMMAND, "--home", home, "--json", "turn", *listen, "--realm", REALM, "--allow-peer",
+                      "127.0.0.0/8", "--allow-peer", "fd00::/8", "--drain", "0", *flags, ready=True)
+    program.ready = json.loads(program.first_line)
+    if program.ready.get("event") != "ready":
+        program.__exit__()
+        raise RuntimeError(program.output())
+    return program
+
+
+def coturn(folder, *flags, address=THEIRS):
+    """Debian's coturn, answering."""
+    program = Program("turnserver", "-n", "-c", "/dev/null", "--no-cli", "-L", address, "-L", THEIRS_6, "-E", address,
+                      "-E", THEIRS_6, "-p", "3478", "-r", REALM, "--allow-loopback-peers", "--no-stdout-log", "-l",
+                      f"{folder}/log", "--pidfile", f"{folder}/pid", "--db", f"{folder}/db", *flags)
+    wait_until_it_answers(program, address)
+    return program
+
+
+@contextlib.contextmanager
+def echo_peers():
+    with Program("turnutils_peer", "-L", PEER, "-p", "3480"), Program("turnutils_peer", "-L", PEER_6, "-p", "3480"):
+        yield
+
+
+def wait_until_it_answers(program, address):
+    """A server tells of its readiness by answering a Binding request (RFC 8489): type, length, cookie, id."""
+    request = bytes.fromhex("000100002112a442") + os.urandom(12)
+    end = time.monotonic() + DEADLINE
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(0.1)
+        asking.connect((address, 3478))
+        while time.monotonic() < end and program.process.poll() is None:
+            try:
+                asking.send(request)
+                if asking.recv(2048)[8:20] == request[8:]:
+                    return
+            except (TimeoutError, ConnectionRefusedError):
+                continue
+    program.__exit__()
+    raise TimeoutError(f"{address}: {program.output()}")
+
+
+def tool(name, *arguments, limit=DEADLINE):
+    """Runs one of coturn's tools: (exit code, everything it said). At its limit it is ended, with the code None."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([name, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            code = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            code = None
+        log.seek(0)
+        return code, log.read().decode(errors="replace")
