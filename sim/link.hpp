@@ -37,6 +37,8 @@ class Line {
   // Puts `size` bytes on the line; when they arrive at the other end.
   [[nodiscard]] Instant transmit(Instant now, std::size_t size);
   [[nodiscard]] Duration backlog(Instant now) const { return free_at_ > now ? free_at_ - now : Duration{0}; }
+  // For what is transmitted from now on.
+  void change(const LinkSpec& spec) { spec_ = spec; }
 
  private:
   LinkSpec spec_;
@@ -106,6 +108,11 @@ class DatagramLink {
   // A cut link loses what is sent and what is under way.
   void cut();
   void restore() { is_cut_ = false; }
+  // For what is sent from now on.
+  void change(const LinkSpec& spec) {
+    spec_ = spec;
+    line_.change(spec);
+  }
   [[nodiscard]] const Status& snapshot() const noexcept { return status_; }
 
  private:

@@ -11,7 +11,20 @@
 
 namespace dig::sim {
 
-enum class TraceKind : std::uint8_t { sent, arrived, dialled, accepted, refused, failed, output, disk, timer };
+enum class TraceKind : std::uint8_t {
+  sent,
+  arrived,
+  dialled,
+  accepted,
+  refused,
+  failed,
+  output,
+  disk,
+  timer,
+  datagram_sent,
+  datagram_arrived,
+  datagram_dropped,
+};
 
 class Trace {
  public:
