@@ -92,20 +92,23 @@ std::optional<Endpoint> Nat::inbound(Instant now, const Endpoint& remote, const 
 }
 
 std::optional<Nat::Hairpinned> Nat::hairpin(Instant now, const Endpoint& inside, const Endpoint& mapped) {
-  std::optional<Endpoint> source;
-  // No mapping is made for the sake of a target that does not exist.
-  if (spec_.hairpinning != Hairpinning::none && find(now, mapped) != mappings_.end()) {
-    source = spec_.hairpinning == Hairpinning::internal_source ? std::optional(inside) : outbound(now, inside, mapped);
+  const auto found = spec_.hairpinning == Hairpinning::none ? mappings_.end() : find(now, mapped);
+  if (found == mappings_.end()) {
+    ++status_.not_hairpinned;
+    return std::nullopt;
   }
-  // Making the mapping of the source may have evicted that of the target.
-  const auto target = source ? find(now, mapped) : mappings_.end();
-  if (target == mappings_.end()) {
+  const Key key = found->first;
+  const bool shows_inside = spec_.hairpinning == Hairpinning::internal_source;
+  const auto source = shows_inside ? std::optional(inside) : outbound(now, inside, mapped);
+  // At the limit of its host, the mapping of the source may have taken the place of the target's.
+  const auto target = mappings_.find(key);
+  if (!source || target == mappings_.end()) {
     ++status_.not_hairpinned;
     return std::nullopt;
   }
   if (spec_.inbound_refreshes) refresh(now, target->second, *source);
   ++status_.hairpinned;
-  return Hairpinned{*source, target->first.inside};
+  return Hairpinned{*source, key.inside};
 }
 
 void Nat::flush() {
