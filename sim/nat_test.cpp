@@ -376,6 +376,7 @@ TEST(NatHairpin, AHostAtItsLimitLosesItsOwnTargetAndNothingIsDelivered) {
   const auto own = nat.outbound(k_inside, k_remote);
   EXPECT_FALSE(nat.nat.hairpin(nat.now, k_inside, own.value()));
   EXPECT_EQ(nat.nat.snapshot().evicted, 1u);
+  EXPECT_EQ(nat.nat.snapshot().not_hairpinned, 1u);
 }
 
 // --- limits
@@ -431,6 +432,48 @@ TEST(NatLimits, ASpecWithoutSenseIsAnErrorOfTheTest) {
   EXPECT_THROW(Nat({.first_port = 1000, .last_port = 1009, .block_size = 11}, {k_outside}, rng), std::logic_error);
   EXPECT_THROW(Nat({.lifetime = 0s}, {k_outside}, rng), std::logic_error);
   EXPECT_THROW(Nat({.max_mappings_per_host = 0}, {k_outside}, rng), std::logic_error);
+}
+
+// --- everything at once
+// -------------------------------------------------------------------------------------------------
+
+// Random hosts, remotes and pauses: a live mapped endpoint never changes hands, and a remote to which something was
+// sent less than a lifetime ago gets in.
+TEST_P(Behaviour, HoldsWhatItPromisedWhateverElseHappens) {
+  struct Promise {
+    Endpoint inside;
+    Endpoint remote;  // the relevant part
+    Instant until;
+  };
+  NatSpec busy = spec();
+  busy.first_port = 2000;
+  busy.last_port = 2063;
+  busy.lifetime = 30s;
+  busy.max_mappings_per_host = 10;
+  TestNat nat(busy, {k_outside, k_other_outside});
+  SeededRng dice(99);
+  std::map<Endpoint, Promise> promises;
+  int kept = 0;
+  for (int i = 0; i < 5000; ++i) {
+    nat.now = nat.now + std::chrono::milliseconds(dice.below(1000));
+    const Endpoint inside =
+        inside_at(static_cast<std::uint8_t>(dice.below(20)), static_cast<std::uint16_t>(dice.below(5)));
+    const Endpoint remote = k_remotes[static_cast<std::size_t>(dice.below(4))];
+    const auto mapped = nat.outbound(inside, remote);
+    EXPECT_LE(nat.nat.snapshot().mappings, 128u);
+    if (!mapped) continue;
+    const auto [promise, is_new] = promises.try_emplace(*mapped, Promise{});
+    if (!is_new && nat.now < promise->second.until) {
+      EXPECT_EQ(promise->second.inside, inside);
+      EXPECT_EQ(promise->second.remote, relevant_part(busy.mapping, remote));
+      ++kept;
+    }
+    promise->second = {inside, relevant_part(busy.mapping, remote), nat.now + busy.lifetime};
+    nat.now = nat.now + std::chrono::milliseconds(dice.below(200));
+    EXPECT_EQ(nat.inbound(remote, mapped), inside);
+  }
+  EXPECT_GT(kept, 100);
+  EXPECT_GT(nat.nat.snapshot().expired, 100u);
 }
 
 TEST(NatPresets, HaveDifferentNamesAndAreFoundByThem) {
