@@ -165,6 +165,39 @@ TEST(MachineHost, HasSeveralSocketsAndCutsBatches) {
   EXPECT_EQ(sender.heard.size(), 1u);
 }
 
+TEST(MachineHost, ADeadlineThatChangesIsFollowed) {
+  struct Alarm {
+    using Event = std::variant<std::monostate>;
+    void handle_datagram(const Received&) {}
+    void handle_timeout(Instant now) {
+      rang.push_back(now);
+      at.reset();
+    }
+    std::optional<Transmit> poll_transmit(Instant, MutableBytes) { return std::nullopt; }
+    std::optional<Event> poll_event() { return std::nullopt; }
+    std::optional<Instant> next_timeout() const { return at; }
+    std::optional<Instant> at;
+    std::vector<Instant> rang;
+  };
+  World world(9);
+  Alarm alarm;
+  world.datagrams().attach(k_internet, k_echo.address);
+  MachineHost host(world, {.sockets = {k_echo}, .clock_origin = 1h}, alarm);
+  const auto set = [&](std::optional<Instant> at) {
+    alarm.at = at;
+    host.drain();
+  };
+  set(Instant{1h + 10s});
+  set(Instant{1h + 2s});  // earlier
+  world.run_for(3s);
+  EXPECT_EQ(alarm.rang, std::vector{Instant{1h + 2s}});
+  set(Instant{1h + 4s});
+  set(Instant{1h + 20s});  // later
+  set(std::nullopt);       // never
+  world.run_for(1min);
+  EXPECT_EQ(alarm.rang.size(), 1u);
+}
+
 TEST(MachineHost, ATimerThatStaysDueIsNoticed) {
   struct Stuck {
     using Event = std::variant<std::monostate>;
