@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # One static library per layer folder: the link graph is the rule that an include points down only (design §5).
-# dignet_layer(NAME FOLDERS … DEPENDS …): every *.cpp below the folders but *_test.cpp; tests are collected apart.
+# dignet_layer(NAME FOLDERS … DEPENDS …): every *.cpp below the folders but *_test.cpp; tests are collected apart. Sources in
+# a folder testing/ make the library dignet_NAME_testing, which only tests, fuzz targets and the simulator link.
 function(dignet_layer name)
   cmake_parse_arguments(ARG "" "" "FOLDERS;DEPENDS" ${ARGN})
   set(sources "")
   set(tests "")
+  set(testing "")
   foreach(folder IN LISTS ARG_FOLDERS)
     file(GLOB_RECURSE found CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
     list(APPEND sources ${found})
+    file(GLOB found CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/testing/*.cpp)
+    list(APPEND testing ${found})
   endforeach()
+  list(REMOVE_ITEM sources "" ${testing})
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
   list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
@@ -23,6 +28,10 @@ function(dignet_layer name)
   add_library(dignet_${name} STATIC ${sources})
   target_include_directories(dignet_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
   target_link_libraries(dignet_${name} PRIVATE $<BUILD_INTERFACE:dignet_options> PUBLIC ${ARG_DEPENDS})
+  if(testing)
+    add_library(dignet_${name}_testing STATIC ${testing})
+    target_link_libraries(dignet_${name}_testing PRIVATE $<BUILD_INTERFACE:dignet_options> PUBLIC dignet_${name})
+  endif()
   set_property(TARGET dignet_${name} PROPERTY DIGNET_TEST_SOURCES "${tests}")
   set_property(GLOBAL APPEND PROPERTY DIGNET_LAYERS ${name})
 endfunction()

@@ -9,6 +9,11 @@
 struct evp_md_ctx_st;
 struct evp_cipher_ctx_st;
 struct evp_pkey_st;
+struct bio_st;
+struct ssl_ctx_st;
+struct ssl_st;
+struct x509_st;
+struct x509_store_st;
 
 namespace dig::crypto {
 
@@ -16,6 +21,11 @@ struct OpensslDelete {
   void operator()(evp_md_ctx_st* context) const noexcept;
   void operator()(evp_cipher_ctx_st* context) const noexcept;
   void operator()(evp_pkey_st* key) const noexcept;
+  void operator()(bio_st* bio) const noexcept;
+  void operator()(ssl_ctx_st* context) const noexcept;
+  void operator()(ssl_st* session) const noexcept;
+  void operator()(x509_st* certificate) const noexcept;
+  void operator()(x509_store_st* store) const noexcept;
 };
 
 template <class T>

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#define OPENSSL_SUPPRESS_DEPRECATED  // RAND_METHOD: OpenSSL 3.0 still asks it first, in every library context
+#include "crypto/testing/virtual_world.hpp"
+
+#include <openssl/rand.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <optional>
+
+#include "crypto/openssl_ptr.hpp"
+
+namespace dig::crypto::testing {
+namespace {
+
+constexpr std::int64_t k_nanoseconds = 1'000'000'000;
+
+// Nanoseconds since 1970, 0: the clock is the system's. Read from whatever thread asks for the time.
+std::atomic<std::int64_t> virtual_time{0};
+std::optional<SeededRng> generator;
+
+timespec real_time(clockid_t clock) {
+  timespec time{};
+  syscall(SYS_clock_gettime, clock, &time);
+  return time;
+}
+
+timespec current_time(clockid_t clock) {
+  const std::int64_t time = virtual_time.load(std::memory_order_relaxed);
+  const bool is_virtual = time != 0 && (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC);
+  return is_virtual ? timespec{.tv_sec = time / k_nanoseconds, .tv_nsec = time % k_nanoseconds} : real_time(clock);
+}
+
+int random_bytes(unsigned char* out, int size) {
+  generator->fill({reinterpret_cast<std::byte*>(out), static_cast<std::size_t>(size)});
+  return 1;
+}
+int ignore_seed(const void*, int) { return 1; }
+int ignore_entropy(const void*, int, double) { return 1; }
+int is_seeded() { return 1; }
+
+const RAND_METHOD k_method = {.seed = &ignore_seed,
+                              .bytes = &random_bytes,
+                              .cleanup = nullptr,
+                              .add = &ignore_entropy,
+                              .pseudorand = &random_bytes,
+                              .status = &is_seeded};
+
+}  // namespace
+
+VirtualClock::VirtualClock(UnixTime start, Instant now) : start_(start), origin_(now) { set(now); }
+
+VirtualClock::~VirtualClock() { virtual_time = 0; }
+
+void VirtualClock::set(Instant now) noexcept {
+  virtual_time = start_.seconds * k_nanoseconds + (now - origin_).count();
+}
+
+SeededOpenssl::SeededOpenssl(std::uint64_t seed) {
+  reseed(seed);
+  require_openssl(RAND_set_rand_method(&k_method) == 1);
+}
+
+SeededOpenssl::~SeededOpenssl() {
+  RAND_set_rand_method(nullptr);
+  generator.reset();
+}
+
+void SeededOpenssl::reseed(std::uint64_t seed) { generator.emplace(seed); }
+
+}  // namespace dig::crypto::testing
+
+// The C library's functions, for this program and for every shared library that it loads.
+extern "C" {
+
+int clock_gettime(clockid_t clock, struct timespec* out) noexcept {
+  *out = dig::crypto::testing::current_time(clock);
+  return 0;
+}
+
+int gettimeofday(struct timeval* out, void*) noexcept {
+  const timespec time = dig::crypto::testing::current_time(CLOCK_REALTIME);
+  *out = {.tv_sec = time.tv_sec, .tv_usec = time.tv_nsec / 1000};
+  return 0;
+}
+
+time_t time(time_t* out) noexcept {
+  const time_t seconds = dig::crypto::testing::current_time(CLOCK_REALTIME).tv_sec;
+  if (out != nullptr) *out = seconds;
+  return seconds;
+}
+
+}  // extern "C"
