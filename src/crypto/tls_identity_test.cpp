@@ -20,8 +20,11 @@ using testing::TestCertificate;
 // A key that belongs to nothing, encrypted with a passphrase (PKCS #8, made for this test).
 constexpr std::string_view k_encrypted_key =
     "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
-    "MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAh5rW6H0Zt1XwICCAAw\n"
-    "DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEGtdl4cVlSRiAkZnCGGTF2QEgZDD\n"
+    "MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhHulUTumsuAwICCAAw\n"
+    "DAYIKoZIhvcNAgkFADAdBglghkgBZQMEAQIEEHAmlBEL7Fbk2Dm1ibo68sAEgZDB\n"
+    "pGVlbsGL4qGOF18As5Na2HoD4VIvn3oRNBKfLr4gYJX/d95N5GiAm/o38E6wpeca\n"
+    "lg+bLWxEcaoVAZtxWBrGmL9wfa1Rwy93CLwzv01SIIWszInGUZagn969H8UzKmt8\n"
+    "JlgBowsdd8+QdwGbzK/NX7zHWw0b1WfZDuidcNbEfj748AduVq40ALwkB4L3gXg=\n"
     "-----END ENCRYPTED PRIVATE KEY-----\n";
 
 TEST(TlsIdentity, ReadsAChainAndItsKey) {

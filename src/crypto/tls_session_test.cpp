@@ -103,7 +103,7 @@ TEST(TlsSession, MegabytesEachWayWithBackpressure) {
   pair.run();
   EXPECT_EQ(pair.server.received, pair.client.to_write);
   EXPECT_EQ(pair.client.received, pair.server.to_write);
-  EXPECT_GT(pair.client.writable, 10);
+  EXPECT_GE(pair.client.writable, 3);
   const TlsLimits limits;
   EXPECT_LE(pair.most_waiting, limits.max_input + 40'000);
   EXPECT_LE(pair.most_waiting, limits.max_output + 17'000);

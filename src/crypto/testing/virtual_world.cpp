@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <optional>
 
 #include "crypto/openssl_ptr.hpp"
 
@@ -20,7 +19,7 @@ constexpr std::int64_t k_nanoseconds = 1'000'000'000;
 
 // Nanoseconds since 1970, 0: the clock is the system's. Read from whatever thread asks for the time.
 std::atomic<std::int64_t> virtual_time{0};
-std::optional<SeededRng> generator;
+Rng* random_source = nullptr;
 
 timespec real_time(clockid_t clock) {
   timespec time{};
@@ -35,7 +34,7 @@ timespec current_time(clockid_t clock) {
 }
 
 int random_bytes(unsigned char* out, int size) {
-  generator->fill({reinterpret_cast<std::byte*>(out), static_cast<std::size_t>(size)});
+  random_source->fill({reinterpret_cast<std::byte*>(out), static_cast<std::size_t>(size)});
   return 1;
 }
 int ignore_seed(const void*, int) { return 1; }
@@ -59,17 +58,17 @@ void VirtualClock::set(Instant now) noexcept {
   virtual_time = start_.seconds * k_nanoseconds + (now - origin_).count();
 }
 
-SeededOpenssl::SeededOpenssl(std::uint64_t seed) {
-  reseed(seed);
+OpensslRandom::OpensslRandom(Rng& source) {
+  use(source);
   require_openssl(RAND_set_rand_method(&k_method) == 1);
 }
 
-SeededOpenssl::~SeededOpenssl() {
+OpensslRandom::~OpensslRandom() {
   RAND_set_rand_method(nullptr);
-  generator.reset();
+  random_source = nullptr;
 }
 
-void SeededOpenssl::reseed(std::uint64_t seed) { generator.emplace(seed); }
+void OpensslRandom::use(Rng& source) noexcept { random_source = &source; }
 
 }  // namespace dig::crypto::testing
 

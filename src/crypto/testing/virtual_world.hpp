@@ -27,16 +27,16 @@ class VirtualClock {
   Instant origin_;
 };
 
-// While it lives, OpenSSL's random numbers come from the seed. One at a time; NOT secret.
-class SeededOpenssl {
+// While it lives, OpenSSL's random numbers come from `source`: NOT secret if that is seeded. One at a time. Several
+// machines in one program that must not depend on each other's steps get a source each, and use() goes before a step.
+class OpensslRandom {
  public:
-  explicit SeededOpenssl(std::uint64_t seed);
-  ~SeededOpenssl();
-  SeededOpenssl(const SeededOpenssl&) = delete;
-  SeededOpenssl& operator=(const SeededOpenssl&) = delete;
+  explicit OpensslRandom(Rng& source);
+  ~OpensslRandom();
+  OpensslRandom(const OpensslRandom&) = delete;
+  OpensslRandom& operator=(const OpensslRandom&) = delete;
 
-  // Starts the sequence of `seed` from its beginning.
-  void reseed(std::uint64_t seed);
+  void use(Rng& source) noexcept;
 };
 
 }  // namespace dig::crypto::testing
