@@ -51,10 +51,13 @@ const std::shared_ptr<const TlsContext>& context_of(TlsRole role) {
   return role == TlsRole::client ? client : server;
 }
 
+constexpr TlsLimits k_limits{.max_input = 4096};
+
 TlsSession make_session(TlsRole role, Instant now) {
   return role == TlsRole::client
-             ? TlsSession::connect(context_of(role), {.server_name = "turn.example"}, now, k_test_wall).value()
-             : TlsSession::accept(context_of(role), now, k_test_wall).value();
+             ? TlsSession::connect(context_of(role), {.server_name = "turn.example"}, now, k_test_wall, k_limits)
+                   .value()
+             : TlsSession::accept(context_of(role), now, k_test_wall, {}, k_limits).value();
 }
 
 // OpenSSL's generator is one for the program: the subject and its peer draw from sources of their own.
@@ -116,7 +119,7 @@ struct TlsTraits {
     return {recorded};
   }
   static Bytes flood() {
-    static const Bytes recorded = record_peer_of(role, 140'000, false);
+    static const Bytes recorded = record_peer_of(role, 50'000, false);
     return recorded;
   }
 };
