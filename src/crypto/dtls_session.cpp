@@ -17,6 +17,8 @@ namespace dig::crypto {
 namespace {
 
 constexpr std::uint16_t k_min_datagram = 256;   // OpenSSL takes no less
+constexpr std::size_t k_gcm_overhead = 8 + 16;  // RFC 5288 §3: explicit nonce and tag
+constexpr std::size_t k_chacha_overhead = 16;   // RFC 7905 §2: the tag
 constexpr std::uint16_t k_max_datagram = 4096;  // OpenSSL collects the records of a datagram in a buffer of this size
 
 }  // namespace
@@ -78,7 +80,7 @@ class DtlsSession::Engine final : public BioEnd {
       return read(out);
     }
     ++status_.datagrams_received;
-    incoming_ = datagram;
+    incoming_ = without_traps(datagram);
     std::size_t size = 0;
     const TlsCore::Outcome outcome = core_->read(out, size);
     if (outcome == TlsCore::Outcome::done) {
@@ -190,15 +192,17 @@ class DtlsSession::Engine final : public BioEnd {
     if (is_closed_) return;
     ++status_.datagrams_received;
     const bool was_established = is_established_;
-    incoming_ = is_established_ ? datagram : without_excess(datagram);
+    incoming_ = without_traps(datagram);
     if (!is_established_) advance_handshake();
     if (is_established_ && !read_records() && was_established) ++status_.datagrams_fruitless;
     incoming_ = {};
     refresh_timer(now);
   }
 
-  // The part of a datagram before the first early record that is too much.
-  BytesView without_excess(BytesView datagram) {
+  // What OpenSSL may see of a datagram: nothing, if a record in it is shorter than its nonce and tag. OpenSSL 3.0 takes
+  // such a record, which anybody can send, for an internal error and ends the session, where RFC 6347 §4.1.2.7 wants it
+  // dropped. During the handshake it ends before the first early record that is too much.
+  BytesView without_traps(BytesView datagram) {
     ByteReader reader(datagram);
     while (reader.remaining() > 0) {
       const std::size_t begin = datagram.size() - reader.remaining();
@@ -208,8 +212,11 @@ class DtlsSession::Engine final : public BioEnd {
       const auto epoch = reader.u16();
       if (!epoch || !reader.skip(k_sequence)) return datagram;
       const auto size = reader.u16();
-      if (*epoch != 0 && early_records_++ >= limits_.max_early_records) return datagram.first(begin);
-      if (!size || !reader.skip(*size)) return datagram;
+      if (!size) return datagram;
+      if (*epoch != 0 && *size < min_record_size_) return {};
+      if (*epoch != 0 && !is_established_ && early_records_++ >= limits_.max_early_records)
+        return datagram.first(begin);
+      if (!reader.skip(*size)) return datagram;
     }
     return datagram;
   }
@@ -222,6 +229,8 @@ class DtlsSession::Engine final : public BioEnd {
     is_established_ = true;
     token_.reset();
     max_send_size_ = DTLS_get_data_mtu(core_->native());
+    const bool is_chacha = SSL_CIPHER_get_cipher_nid(SSL_get_current_cipher(core_->native())) == NID_chacha20_poly1305;
+    min_record_size_ = is_chacha ? k_chacha_overhead : k_gcm_overhead;
     events_.push_back(std::move(*established));
   }
 
@@ -302,6 +311,7 @@ class DtlsSession::Engine final : public BioEnd {
   std::optional<Error> error_;
   std::size_t max_send_size_ = 0;
   std::size_t early_records_ = 0;
+  std::size_t min_record_size_ = k_gcm_overhead;  // of an encrypted record; before it is known, as for every cipher
   DtlsStatus status_;
   bool is_established_ = false;
   bool is_closed_ = false;
