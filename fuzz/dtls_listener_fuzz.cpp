@@ -76,7 +76,7 @@ struct Sent {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Instant now = testing::k_test_start;
-  const testing::VirtualClock clock(UnixTime{1}, now);  // in the past: libFuzzer's own watch sees no time go by
+  const testing::VirtualClock clock(testing::k_test_wall, now, testing::VirtualClock::Scope::openssl_only);
   SeededRng source(1);
   const testing::OpensslRandom random(source);
   static const Contexts contexts;

@@ -120,7 +120,7 @@ void deliver(Input& in, End& to, End& from, std::vector<Bytes>& wire, Instant no
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Instant now = testing::k_test_start;
-  testing::VirtualClock clock(UnixTime{1}, now);  // in the past, so that libFuzzer's own watch sees no time go by
+  testing::VirtualClock clock(testing::k_test_wall, now, testing::VirtualClock::Scope::openssl_only);
   SeededRng source(1);
   const testing::OpensslRandom random(source);
   static const Contexts contexts;

@@ -125,7 +125,8 @@ void step(Input& in, End& subject, End& peer, Instant& now) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const testing::VirtualClock clock(UnixTime{1});  // in the past, so that libFuzzer's own watch sees no time go by
+  const testing::VirtualClock clock(testing::k_test_wall, testing::k_test_start,
+                                    testing::VirtualClock::Scope::openssl_only);
   SeededRng source(1);
   const testing::OpensslRandom random(source);
   static const Contexts contexts;

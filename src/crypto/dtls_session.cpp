@@ -6,7 +6,6 @@
 #include <openssl/ssl.h>
 
 #include <algorithm>
-#include <deque>
 #include <utility>
 
 #include "base/byte_reader.hpp"
@@ -119,11 +118,12 @@ class DtlsSession::Engine final : public BioEnd {
     }
     return std::nullopt;
   }
+  // At most one of each kind waits, in this order.
   std::optional<DtlsEvent> poll_event() {
-    if (events_.empty()) return std::nullopt;
-    DtlsEvent event = std::move(events_.front());
-    events_.pop_front();
-    return event;
+    if (established_) return std::exchange(established_, std::nullopt);
+    if (std::exchange(says_readable_, false)) return DtlsReadable{};
+    if (closed_) return std::exchange(closed_, std::nullopt);
+    return std::nullopt;
   }
 
   std::optional<std::size_t> read(MutableBytes out) {
@@ -231,7 +231,7 @@ class DtlsSession::Engine final : public BioEnd {
     max_send_size_ = DTLS_get_data_mtu(core_->native());
     const bool is_chacha = SSL_CIPHER_get_cipher_nid(SSL_get_current_cipher(core_->native())) == NID_chacha20_poly1305;
     min_record_size_ = is_chacha ? k_chacha_overhead : k_gcm_overhead;
-    events_.push_back(std::move(*established));
+    established_ = std::move(*established);
   }
 
   // Whether there was any.
@@ -249,7 +249,7 @@ class DtlsSession::Engine final : public BioEnd {
       if (!inbox_.commit(size)) {
         ++status_.input_dropped;
       } else if (was_empty) {
-        events_.push_back(DtlsReadable{});
+        says_readable_ = true;
       }
     }
     return has_any;
@@ -293,7 +293,7 @@ class DtlsSession::Engine final : public BioEnd {
     if (std::exchange(is_closed_, true)) return;
     token_.reset();
     error_ = error;
-    events_.push_back(TlsClosed{.error = std::move(error), .is_clean = is_clean});
+    closed_ = TlsClosed{.error = std::move(error), .is_clean = is_clean};
   }
 
   DtlsPath path_;
@@ -305,7 +305,9 @@ class DtlsSession::Engine final : public BioEnd {
   std::size_t direct_size_ = 0;
   DatagramQueue inbox_;   // plaintext
   DatagramQueue outbox_;  // ciphertext
-  std::deque<DtlsEvent> events_;
+  std::optional<TlsEstablished> established_;
+  bool says_readable_ = false;
+  std::optional<TlsClosed> closed_;
   std::optional<Instant> timer_;
   std::shared_ptr<const int> token_;
   std::optional<Error> error_;

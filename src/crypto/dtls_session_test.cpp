@@ -7,6 +7,7 @@
 #include <set>
 
 #include "crypto/testing/dtls_pair.hpp"
+#include "crypto/testing/heap_in_use.hpp"
 
 namespace dig::crypto {
 namespace {
@@ -166,6 +167,42 @@ TEST(DtlsSession, DataPathCarriesOneDatagramToOneBuffer) {
             Errc::datagram_too_large);
   EXPECT_EQ(pair.client.session.seal(Bytes(1200), sealed).error().code(), Errc::datagram_too_large);
   EXPECT_EQ(pair.server.session.poll_event(), std::nullopt);
+}
+
+TEST(DtlsSession, DataPathAllocatesNothing) {
+  if (!can_count_allocations()) GTEST_SKIP() << "needs the address sanitizer, which sees OpenSSL's allocations as well";
+  DtlsPair pair;
+  pair.run();
+  const Bytes plaintext(1000, std::byte{'x'});
+  Bytes sealed(1200);
+  Bytes opened(DtlsSession::max_plaintext);
+  Bytes forged;
+  const auto carry = [&] {
+    const std::size_t size = pair.client.session.seal(plaintext, sealed).value_or(0);
+    return pair.server.session.receive(pair.now, BytesView(sealed).first(size), opened).value_or(0);
+  };
+  const auto carry_through_queues = [&] {
+    if (!pair.client.session.send(plaintext)) return std::size_t{0};
+    const auto transmit = pair.client.session.poll_transmit(pair.now, sealed);
+    pair.server.give(pair.now, BytesView(sealed).first(transmit->size));
+    (void)pair.server.session.poll_event();
+    return pair.server.session.read(opened).value_or(0);
+  };
+  ASSERT_EQ(carry(), 1000u);
+  ASSERT_EQ(carry_through_queues(), 1000u);
+  forged.assign(sealed.begin(), sealed.begin() + 1000);
+  const std::uint64_t before = allocations();
+  std::size_t carried = 0;
+  for (int i = 0; i < 100; ++i) carried += carry();
+  EXPECT_EQ(allocations() - before, 0u) << "seal and receive";
+  (void)carry_through_queues();
+  const std::uint64_t before_queues = allocations();
+  for (int i = 0; i < 100; ++i) carried += carry_through_queues();
+  EXPECT_EQ(allocations() - before_queues, 0u) << "the queues";
+  EXPECT_EQ(carried, 200'000u);
+  const std::uint64_t before_forged = allocations();
+  for (int i = 0; i < 100; ++i) (void)pair.server.session.receive(pair.now, forged, opened);
+  EXPECT_EQ(allocations() - before_forged, 0u) << "nor does an attacker make it allocate";
 }
 
 TEST(DtlsSession, DataPathKeepsOrderWithOtherRecordsAndSmallBuffers) {

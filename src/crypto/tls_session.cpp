@@ -2,7 +2,6 @@
 #include "crypto/tls_session.hpp"
 
 #include <algorithm>
-#include <deque>
 #include <utility>
 
 #include "base/byte_fifo.hpp"
@@ -53,16 +52,19 @@ class TlsSession::Engine final : public BioEnd {
   [[nodiscard]] std::size_t poll_bytes(MutableBytes out) {
     const std::size_t size = output_.pop(out);
     if (size > 0 && is_blocked_on_output_) advance();
-    if (wants_writable_ && is_established_ && output_.size() <= limits_.max_output / 2) announce_writable();
+    if (wants_writable_ && is_established_ && !is_closed_ && output_.size() <= limits_.max_output / 2)
+      announce_writable();
     return size;
   }
   [[nodiscard]] bool wants_bytes() const { return !is_closed_ && !is_eof_ && waiting_.size() < limits_.max_input; }
 
+  // At most one of each kind waits, in this order.
   [[nodiscard]] std::optional<TlsEvent> poll_event() {
-    if (events_.empty()) return std::nullopt;
-    TlsEvent event = std::move(events_.front());
-    events_.pop_front();
-    return event;
+    if (established_) return std::exchange(established_, std::nullopt);
+    if (std::exchange(says_readable_, false)) return TlsReadable{};
+    if (std::exchange(says_writable_, false)) return TlsWritable{};
+    if (closed_) return std::exchange(closed_, std::nullopt);
+    return std::nullopt;
   }
 
   [[nodiscard]] Result<std::size_t> write(BytesView plaintext) {
@@ -145,7 +147,7 @@ class TlsSession::Engine final : public BioEnd {
       auto established = core_->describe();
       if (!established) return fail_with(established.error());
       is_established_ = true;
-      events_.push_back(std::move(*established));
+      established_ = std::move(*established);
       if (wants_writable_) announce_writable();
     }
     if (is_readable_) return;
@@ -175,19 +177,18 @@ class TlsSession::Engine final : public BioEnd {
   }
 
   void announce_readable() {
-    if (std::exchange(is_readable_, true)) return;
-    events_.push_back(TlsReadable{});
+    if (!std::exchange(is_readable_, true)) says_readable_ = true;
   }
   void announce_writable() {
     wants_writable_ = false;
-    events_.push_back(TlsWritable{});
+    says_writable_ = true;
   }
   void fail_with(Error error) { end_with(std::move(error), false); }
   void end_with(Error error, bool is_clean) {
     if (std::exchange(is_closed_, true)) return;
     error_ = error;
     waiting_.clear();
-    events_.push_back(TlsClosed{.error = std::move(error), .is_clean = is_clean});
+    closed_ = TlsClosed{.error = std::move(error), .is_clean = is_clean};
   }
 
   TlsLimits limits_;
@@ -196,7 +197,10 @@ class TlsSession::Engine final : public BioEnd {
   ByteFifo waiting_;  // ciphertext that arrived and was not yet consumed
   BytesView fresh_;   // the same, still in the caller's memory
   ByteFifo output_;
-  std::deque<TlsEvent> events_;
+  std::optional<TlsEstablished> established_;
+  bool says_readable_ = false;
+  bool says_writable_ = false;
+  std::optional<TlsClosed> closed_;
   std::optional<Error> error_;
   std::uint64_t read_ = 0;
   std::uint64_t written_ = 0;

@@ -161,6 +161,20 @@ TEST(TlsSession, CloseIsCleanAfterEverythingWritten) {
   EXPECT_FALSE(pair.server.closed) << "TlsClosed comes once";
 }
 
+TEST(TlsSession, NothingIsSaidAfterTheEndThoughOutputStillLeaves) {
+  TlsPair pair;
+  pair.run();
+  const auto taken = pair.client.session.write(random_bytes(1 << 20, 6));
+  ASSERT_TRUE(taken && *taken < 1 << 20);
+  pair.client.session.close();
+  pair.client.take_events();
+  ASSERT_TRUE(pair.client.closed);
+  pair.run();
+  EXPECT_EQ(pair.client.writable, 0);
+  EXPECT_EQ(pair.server.received.size(), *taken);
+  EXPECT_TRUE(pair.server.is_end);
+}
+
 TEST(TlsSession, EndOfTheTransportWithoutCloseNotifyIsATruncation) {
   TlsPair pair;
   pair.server.reads = false;

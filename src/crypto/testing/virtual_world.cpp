@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <optional>
 
 #include "crypto/openssl_ptr.hpp"
 
@@ -19,18 +20,22 @@ constexpr std::int64_t k_nanoseconds = 1'000'000'000;
 
 // Nanoseconds since 1970, 0: the clock is the system's. Read from whatever thread asks for the time.
 std::atomic<std::int64_t> virtual_time{0};
+std::atomic<bool> is_openssl_only{false};
 Rng* random_source = nullptr;
 
-timespec real_time(clockid_t clock) {
-  timespec time{};
-  syscall(SYS_clock_gettime, clock, &time);
-  return time;
+std::optional<timespec> current_virtual_time() {
+  const std::int64_t time = virtual_time.load(std::memory_order_relaxed);
+  if (time == 0) return std::nullopt;
+  return timespec{.tv_sec = time / k_nanoseconds, .tv_nsec = time % k_nanoseconds};
 }
 
-timespec current_time(clockid_t clock) {
-  const std::int64_t time = virtual_time.load(std::memory_order_relaxed);
-  const bool is_virtual = time != 0 && (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC);
-  return is_virtual ? timespec{.tv_sec = time / k_nanoseconds, .tv_nsec = time % k_nanoseconds} : real_time(clock);
+int system_time(clockid_t clock, timespec* out) { return static_cast<int>(syscall(SYS_clock_gettime, clock, out)); }
+
+timespec current_wall_time() {
+  timespec time{};
+  if (const auto current = current_virtual_time()) return *current;
+  system_time(CLOCK_REALTIME, &time);
+  return time;
 }
 
 int random_bytes(unsigned char* out, int size) {
@@ -50,7 +55,10 @@ const RAND_METHOD k_method = {.seed = &ignore_seed,
 
 }  // namespace
 
-VirtualClock::VirtualClock(UnixTime start, Instant now) : start_(start), origin_(now) { set(now); }
+VirtualClock::VirtualClock(UnixTime start, Instant now, Scope scope) : start_(start), origin_(now) {
+  is_openssl_only = scope == Scope::openssl_only;
+  set(now);
+}
 
 VirtualClock::~VirtualClock() { virtual_time = 0; }
 
@@ -76,18 +84,22 @@ void OpensslRandom::use(Rng& source) noexcept { random_source = &source; }
 extern "C" {
 
 int clock_gettime(clockid_t clock, struct timespec* out) noexcept {
-  *out = dig::crypto::testing::current_time(clock);
+  namespace world = dig::crypto::testing;
+  const bool is_virtual = !world::is_openssl_only && (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC);
+  const auto time = is_virtual ? world::current_virtual_time() : std::nullopt;
+  if (!time) return world::system_time(clock, out);
+  *out = *time;
   return 0;
 }
 
 int gettimeofday(struct timeval* out, void*) noexcept {
-  const timespec time = dig::crypto::testing::current_time(CLOCK_REALTIME);
+  const timespec time = dig::crypto::testing::current_wall_time();
   *out = {.tv_sec = time.tv_sec, .tv_usec = time.tv_nsec / 1000};
   return 0;
 }
 
 time_t time(time_t* out) noexcept {
-  const time_t seconds = dig::crypto::testing::current_time(CLOCK_REALTIME).tv_sec;
+  const time_t seconds = dig::crypto::testing::current_wall_time().tv_sec;
   if (out != nullptr) *out = seconds;
   return seconds;
 }

@@ -14,7 +14,11 @@ namespace dig::crypto::testing {
 // While it lives, the program's wall clock and monotonic clock stand still until told otherwise. One at a time.
 class VirtualClock {
  public:
-  explicit VirtualClock(UnixTime start, Instant now = {});
+  // `openssl_only` leaves clock_gettime() alone, which OpenSSL does not use for time: libFuzzer watches its targets by
+  // it.
+  enum class Scope : std::uint8_t { program, openssl_only };
+
+  explicit VirtualClock(UnixTime start, Instant now = {}, Scope scope = Scope::program);
   ~VirtualClock();
   VirtualClock(const VirtualClock&) = delete;
   VirtualClock& operator=(const VirtualClock&) = delete;
