@@ -44,7 +44,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::create(TlsTransport transp
     return fail(Errc::invalid_argument, "a TLS server needs a certificate");
   }
   if (config.handshake_timeout <= 0ns) return fail(Errc::invalid_argument, "the handshake timeout is not positive");
-  const std::shared_ptr<TlsContext> context(new TlsContext(transport, std::move(config)));
+  std::shared_ptr<TlsContext> context(new TlsContext(transport, std::move(config)));
   DIG_CHECK(context->prepare_alpn());
   DIG_CHECK(context->prepare());
   return context;
