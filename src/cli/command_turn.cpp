@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // dignet turn: a STUN and TURN server alone, until it is told to stop.
 #include <CLI/CLI.hpp>
+#include <array>
 #include <boost/json/array.hpp>
+#include <filesystem>
 #include <fstream>
-#include <mutex>
+#include <iterator>
 
 #include "cli/commands.hpp"
 #include "cli/format.hpp"
@@ -27,6 +29,8 @@ struct TurnFlags {
   std::string alternate_ip;
   std::uint16_t min_port = 49152;
   std::uint16_t max_port = 65535;
+  std::string certificate_file;
+  std::string key_file;
   std::vector<std::string> allowed_peers;
   std::size_t threads = 1;
   std::size_t user_quota = 64;
@@ -75,6 +79,72 @@ Result<std::shared_ptr<const turn::CredentialSource>> credentials_of(const TurnF
   return sources;
 }
 
+Result<std::string> read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file) return fail(Errc::file_not_found, path);
+  return text;
+}
+
+// The certificate and key as they are in their files now; nothing when there are none.
+Result<std::optional<net::TlsContexts>> read_tls(const TurnFlags& flags) {
+  if (flags.certificate_file.empty() != flags.key_file.empty()) {
+    return fail(Errc::invalid_argument, "--tls-cert and --tls-key go together");
+  }
+  if (flags.certificate_file.empty()) return std::nullopt;
+  DIG_TRY(const std::string certificates, read_text(flags.certificate_file));
+  DIG_TRY(const std::string key, read_text(flags.key_file));
+  DIG_TRY(auto contexts, net::make_turn_tls(certificates, key));
+  return contexts;
+}
+
+// Looks every few seconds whether the files have changed, and takes what is in them then. What cannot be read is told,
+// and the server goes on with what it has.
+class CertificateWatch {
+ public:
+  CertificateWatch(Context& context, const TurnFlags& flags, net::TurnService& server)
+      : context_(context), flags_(flags), server_(server), seen_(stamp()) {
+    if (!flags_.certificate_file.empty()) look_again();
+  }
+  ~CertificateWatch() { context_.loop.cancel(timer_); }
+  CertificateWatch(const CertificateWatch&) = delete;
+  CertificateWatch& operator=(const CertificateWatch&) = delete;
+
+ private:
+  using Stamp = std::array<std::filesystem::file_time_type, 2>;
+  [[nodiscard]] Stamp stamp() const {
+    std::error_code ignored;
+    return {std::filesystem::last_write_time(flags_.certificate_file, ignored),
+            std::filesystem::last_write_time(flags_.key_file, ignored)};
+  }
+  void look_again() {
+    timer_ = context_.loop.call_after(std::chrono::seconds(2), [this] {
+      if (const Stamp now = stamp(); now != seen_) {
+        seen_ = now;
+        reload();
+      }
+      look_again();
+    });
+  }
+  void reload() {
+    const auto contexts = read_tls(flags_);
+    if (contexts && *contexts) {
+      server_.set_tls(**contexts);
+      context_.console.json({{"event", "certificate"}, {"state", "reloaded"}});
+      context_.console.note("the certificate has changed; new clients get the new one");
+    } else if (!contexts) {
+      context_.console.json(service::node_event_form(dignet::Warning{contexts.error()}));
+      context_.console.error("the new certificate cannot be used: " + contexts.error().message());
+    }
+  }
+
+  Context& context_;
+  const TurnFlags& flags_;
+  net::TurnService& server_;
+  Stamp seen_;
+  service::EventLoop::TimerId timer_ = 0;
+};
+
 turn::TokenBucket::Rate rate_of(std::uint64_t kilobits) {
   const std::uint64_t bytes = kilobits * 1000 / 8;
   return {.per_second = bytes, .burst = bytes};  // a second of it at once
@@ -93,6 +163,7 @@ Result<net::TurnServiceOptions> options_of(const TurnFlags& flags) {
     }
   }
   DIG_TRY(options.credentials, credentials_of(flags));
+  DIG_TRY(options.tls, read_tls(flags));
   options.realm = flags.realm;
   options.min_port = flags.min_port;
   options.max_port = flags.max_port;
@@ -128,7 +199,8 @@ service::json::object ready_form(const dignet::NodeIdentity& identity, const net
 }
 
 void print_ready(Console& console, const TurnFlags& flags, const net::TurnService& server) {
-  console.note("STUN and TURN server, UDP and TCP, listening on:");
+  console.note("STUN and TURN server, UDP and TCP" +
+               std::string(flags.certificate_file.empty() ? "" : ", TLS and DTLS") + ", listening on:");
   for (const Endpoint& endpoint : server.listening()) console.result(endpoint.to_string());
   std::string relayed;
   for (const IpAddress& address : server.relayed_addresses()) relayed += " " + address.to_string();
@@ -154,10 +226,12 @@ int run_turn(Context& context, const TurnFlags& flags) {
   if (!server) return report_failure(console, server.error());
   console.json(ready_form(*identity, **server));
   print_ready(console, flags, **server);
+  std::optional<CertificateWatch> watch(std::in_place, context, flags, **server);
 
   const int signal_fd = service::Signals::fd();
   context.loop.watch(signal_fd, POLLIN, [&](short) { context.loop.unwatch(signal_fd); });
   context.loop.run_until([] { return service::Signals::stop_requested(); });
+  watch.reset();
   // RFC 8489 §10: whoever asks now is sent elsewhere; who has an allocation may end it in peace.
   (*server)->drain(redirect);
   const auto until = service::EventLoop::now() + std::chrono::seconds(flags.drain_seconds);
@@ -192,6 +266,10 @@ Action define_turn(CLI::App& app) {
   app.add_option("--alt-ip", flags->alternate_ip, "Second address of this machine: turns RFC 5780 on")->type_name("IP");
   app.add_option("--min-port", flags->min_port, "First relay port")->type_name("PORT")->capture_default_str();
   app.add_option("--max-port", flags->max_port, "Last relay port")->type_name("PORT")->capture_default_str();
+  app.add_option("--tls-cert", flags->certificate_file,
+                 "Certificate chain (PEM): takes TLS and DTLS too; reread on change")
+      ->type_name("FILE");
+  app.add_option("--tls-key", flags->key_file, "Its private key (PEM)")->type_name("FILE");
   app.add_option("--allow-peer", flags->allowed_peers, "Relay to these addresses too, although they are not public")
       ->type_name("CIDR");
   app.add_option("--threads", flags->threads, "Threads that relay")

@@ -218,6 +218,7 @@ Result<void> TurnService::Impl::start_shards() {
     auto shard = std::make_unique<Shard>();
     shard->shard =
         std::make_unique<TurnShard>(shard->loop, shard_options(number), *options_.credentials, quotas_, shard->rng);
+    if (options_.tls) shard->shard->set_tls(*options_.tls);
     // The sockets of the port manager go to the last shard: until then they are what the others are bound like.
     if (number + 1 < options_.threads) {
       for (const BoundSocket& socket : sockets_) DIG_CHECK(add_listener(*shard, socket));
@@ -246,6 +247,16 @@ void TurnService::Impl::on_each_shard(const std::function<void(TurnShard&)>& tas
   }
 }
 
+Result<TlsContexts> make_turn_tls(std::string_view certificates, std::string_view private_key) {
+  DIG_TRY(const auto identity, crypto::TlsIdentity::from_pem(certificates, private_key));
+  const crypto::TlsConfig config{
+      .role = crypto::TlsRole::server, .identity = identity, .alpn = {"stun.turn", "stun.nat-discovery"}};
+  TlsContexts contexts;
+  DIG_TRY(contexts.stream, crypto::TlsContext::create(crypto::TlsTransport::stream, config));
+  DIG_TRY(contexts.datagram, crypto::TlsContext::create(crypto::TlsTransport::datagram, config));
+  return contexts;
+}
+
 TurnService::TurnService(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TurnService::~TurnService() = default;
 
@@ -266,6 +277,10 @@ const std::vector<Endpoint>& TurnService::listening() const { return impl_->list
 const std::vector<PortStatus>& TurnService::ports() const { return impl_->ports; }
 std::vector<IpAddress> TurnService::relayed_addresses() const { return impl_->relayed; }
 
+void TurnService::set_tls(const TlsContexts& contexts) {
+  impl_->on_each_shard([&](TurnShard& shard) { shard.set_tls(contexts); });
+}
+
 void TurnService::drain(const std::optional<Endpoint>& alternate) {
   impl_->on_each_shard([&](TurnShard& shard) { shard.drain(alternate); });
 }
@@ -277,6 +292,7 @@ TurnShardStatus TurnService::snapshot() const {
     add_counters(sum.counters, one.counters);
     sum.allocations += one.allocations;
     sum.streams += one.streams;
+    sum.dtls_sessions += one.dtls_sessions;
     sum.free_ports += one.free_ports;
     sum.sends.datagrams += one.sends.datagrams;
     sum.sends.send_calls += one.sends.send_calls;

@@ -24,11 +24,16 @@ struct TurnServiceOptions {
   std::uint16_t min_port = 49152;
   std::uint16_t max_port = 65535;
   std::vector<Cidr> allowed_peers;
+  std::optional<TlsContexts> tls;
   std::size_t threads = 1;
   turn::QuotaBook::Limits quotas;
   turn::ServerConfig::Limits limits;
   std::function<void(const turn::ServerEvent&)> on_fact;  // called on the threads of the shards
 };
+
+// What a TURN server shows its clients: TLS and DTLS with this certificate, ALPN stun.turn (RFC 7443). Both may be in
+// one PEM text. Errors: certificate_unreadable, invalid_argument.
+[[nodiscard]] Result<TlsContexts> make_turn_tls(std::string_view certificates, std::string_view private_key);
 
 class TurnService {
  public:
@@ -40,6 +45,8 @@ class TurnService {
   [[nodiscard]] const std::vector<Endpoint>& listening() const;  // each stands for UDP and TCP
   [[nodiscard]] const std::vector<PortStatus>& ports() const;
   [[nodiscard]] std::vector<IpAddress> relayed_addresses() const;  // as clients see them
+  // A renewed certificate, for clients that come from now on.
+  void set_tls(const TlsContexts& contexts);
   void drain(const std::optional<Endpoint>& alternate);
   // The sum over the shards.
   [[nodiscard]] TurnShardStatus snapshot() const;

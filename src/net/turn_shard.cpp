@@ -32,6 +32,7 @@ TurnShard::~TurnShard() = default;
 
 void TurnShard::listen_udp(BoundSocket socket) { impl_->listen_udp(std::move(socket)); }
 void TurnShard::listen_tcp(BoundSocket socket) { impl_->listen_tcp(std::move(socket)); }
+void TurnShard::set_tls(const TlsContexts& contexts) { impl_->set_tls(contexts); }
 void TurnShard::drain(const std::optional<Endpoint>& alternate) { impl_->drain(alternate); }
 TurnShardStatus TurnShard::snapshot() const { return impl_->snapshot(); }
 
@@ -41,6 +42,11 @@ TurnShard::Impl::Impl(Loop& loop, TurnShardOptions options, const turn::Credenti
       options_(std::move(options)),
       server_(options_.server, credentials, quotas, rng),
       scatter_(options_.offload.gso),
+      rng_(rng),
+      dtls_listener_(rng, monotonic_now()),
+      dtls_clients_(0, turn::ClientPathHash{rng.u64()}),
+      plaintext_(crypto::DtlsSession::max_plaintext),
+      ciphertext_(65'536),
       transports_(loop, static_cast<TransportOwner&>(*this), {.max_transports = options_.max_streams}),
       timer_(loop, [this](Instant now) { handle_timer(now); }) {}
 
@@ -58,6 +64,7 @@ TurnShardStatus TurnShard::Impl::snapshot() const {
   return {.counters = server_.counters(),
           .allocations = server_.allocations(),
           .streams = streams_.size(),
+          .dtls_sessions = dtls_clients_.size(),
           .free_ports = server_.free_ports(),
           .sends = scatter_.snapshot(),
           .receive_calls = receive_calls_,
@@ -103,6 +110,8 @@ void TurnShard::Impl::handle_readable(const SocketPointer& socket) {
 void TurnShard::Impl::route(Instant now, UnixTime wall, const Socket& socket, const Received& in) {
   if (socket.relay) {
     server_.route(turn::Server::FromPeer{now, *socket.relay, in.remote, in.bytes, in.segment_size}, *this);
+  } else if (is_dtls(in.bytes)) {
+    handle_dtls(wall, in);
   } else {
     server_.route(
         turn::Server::FromClient{now, wall, {StunTransport::udp, in.local, in.remote, 0}, in.bytes, in.segment_size},
@@ -124,6 +133,12 @@ const TurnShard::Impl::Socket* TurnShard::Impl::listener_for(const Endpoint& loc
 void TurnShard::Impl::to_client(const turn::ClientPath& client, BytesView head, BytesView payload,
                                 std::size_t padding) {
   if (client.is_stream()) return write_stream(TransportId{client.connection}, head, payload, padding);
+  if (client.transport == StunTransport::dtls) return seal_to_client(client, head, payload);
+  send_to_client(client, head, payload, padding);
+}
+
+void TurnShard::Impl::send_to_client(const turn::ClientPath& client, BytesView head, BytesView payload,
+                                     std::size_t padding) {
   const Socket* const listener = listener_for(client.local);
   if (listener == nullptr) return;
   const IpAddress source = listener->local.address.is_unspecified() ? client.local.address : IpAddress();
@@ -164,7 +179,7 @@ void TurnShard::Impl::finish_wakeup(Instant now) {
   for (const TransportId id : std::exchange(to_close_, {})) forget_stream(now, id, CloseMode::graceful);
   while (auto event = server_.poll_event()) carry_out(now, *event);
   const std::optional<Instant> idle_check = streams_.empty() ? std::nullopt : std::optional(now + 1s);
-  timer_.set(earliest(server_.next_timeout(), idle_check));
+  timer_.set(earliest(earliest(server_.next_timeout(), idle_check), next_dtls_timer(now)));
   is_finishing_ = false;
 }
 
@@ -208,6 +223,7 @@ Result<void> TurnShard::Impl::open_relay(const turn::OpenRelay& open) {
 void TurnShard::Impl::handle_timer(Instant now) {
   server_.handle_timeout(now);
   close_idle_streams(now);
+  handle_dtls_timers(now);
   finish_wakeup(now);
 }
 

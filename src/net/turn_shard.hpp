@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "crypto/tls_context.hpp"
 #include "net/loop.hpp"
 #include "net/port_manager.hpp"
 #include "net/udp_scatter.hpp"
@@ -17,6 +18,12 @@
 #include "proto/turn_server/server.hpp"
 
 namespace dig::net {
+
+// With these a port takes TLS and DTLS beside plain TCP and UDP: the first byte tells them apart (RFC 7983 §7).
+struct TlsContexts {
+  std::shared_ptr<const crypto::TlsContext> stream;
+  std::shared_ptr<const crypto::TlsContext> datagram;
+};
 
 struct TurnShardOptions {
   turn::ServerConfig server;
@@ -26,7 +33,9 @@ struct TurnShardOptions {
   UdpOffload offload;
   std::size_t max_streams = 4096;
   std::size_t max_stream_output = std::size_t{1} << 20U;  // bytes that wait for one TCP client; beyond, data is lost
-  Duration stream_idle = 30s;                             // of a TCP client without an allocation
+  std::size_t max_dtls_sessions = 4096;
+  std::size_t max_half_open_dtls = 64;
+  Duration idle = 30s;  // of a TCP client without an allocation
   // Told of allocations that come and go; may be empty.
   std::function<void(const turn::ServerEvent&)> on_fact;
 };
@@ -35,6 +44,7 @@ struct TurnShardStatus {
   turn::Counters counters;
   std::size_t allocations = 0;
   std::size_t streams = 0;
+  std::size_t dtls_sessions = 0;
   std::size_t free_ports = 0;
   UdpScatterStatus sends;
   std::uint64_t receive_calls = 0;
@@ -51,6 +61,8 @@ class TurnShard {
 
   void listen_udp(BoundSocket socket);
   void listen_tcp(BoundSocket socket);
+  // For clients that come from now on; those that are there keep theirs.
+  void set_tls(const TlsContexts& contexts);
   // See turn::Server::drain.
   void drain(const std::optional<Endpoint>& alternate);
   [[nodiscard]] TurnShardStatus snapshot() const;

@@ -5,6 +5,8 @@
 #include <unordered_map>
 
 #include "base/accept_limiter.hpp"
+#include "crypto/dtls_listener.hpp"
+#include "crypto/tls_session.hpp"
 #include "net/asio.hpp"
 #include "net/clock.hpp"
 #include "net/tcp_transports.hpp"
@@ -21,6 +23,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
 
   void listen_udp(BoundSocket socket);
   void listen_tcp(BoundSocket socket) { transports_.listen(std::move(socket)); }
+  void set_tls(const TlsContexts& contexts) { tls_ = contexts; }
   void drain(const std::optional<Endpoint>& alternate) { server_.drain(alternate); }
   [[nodiscard]] TurnShardStatus snapshot() const;
 
@@ -45,16 +48,27 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
 
   struct Stream {
     turn::ClientPath path;
+    bool has_begun = false;                 // the first byte has told what it is
+    std::optional<crypto::TlsSession> tls;  // around what follows
     stun::Framer framer;
     Bytes output;
     std::size_t sent = 0;
     Instant last_request;
   };
 
+  // A DTLS client, by its 5-tuple.
+  struct DtlsClient {
+    crypto::DtlsSession session;
+    turn::ClientPath path;
+    Instant last_datagram;
+  };
+  using DtlsClients = std::unordered_map<turn::ClientPath, DtlsClient, turn::ClientPathHash>;
+
   // turn_shard.cpp: datagrams, relays, time
   void wait_readable(const SocketPointer& socket);
   void handle_readable(const SocketPointer& socket);
   void route(Instant now, UnixTime wall, const Socket& socket, const Received& in);
+  void send_to_client(const turn::ClientPath& client, BytesView head, BytesView payload, std::size_t padding);
   [[nodiscard]] SocketPointer add_socket(UniqueFd fd, const Endpoint& local);
   void finish_wakeup(Instant now);
   void carry_out(Instant now, turn::ServerEvent& event);
@@ -76,9 +90,20 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   [[nodiscard]] std::size_t poll_bytes(Instant now, TransportId id, MutableBytes out) override;
   [[nodiscard]] bool wants_bytes(TransportId id) override;
   void settle(Instant now) override { finish_wakeup(now); }
+  void handle_plaintext(Instant now, TransportId id, Stream& stream, BytesView bytes);
+  void drain_tls(Instant now, TransportId id, Stream& stream);
   void write_stream(TransportId id, BytesView head, BytesView payload, std::size_t padding);
   void forget_stream(Instant now, TransportId id, CloseMode mode);
   void close_idle_streams(Instant now);
+
+  // turn_shard_dtls.cpp: DTLS clients
+  [[nodiscard]] bool is_dtls(BytesView datagram) const;
+  void handle_dtls(UnixTime wall, const Received& batch);
+  void meet_stranger(UnixTime wall, const Received& in, const turn::ClientPath& path);
+  void drain_dtls(Instant now, DtlsClients::iterator client);
+  void seal_to_client(const turn::ClientPath& path, BytesView head, BytesView payload);
+  void handle_dtls_timers(Instant now);
+  [[nodiscard]] std::optional<Instant> next_dtls_timer(Instant now) const;
 
   Loop& loop_;
   TurnShardOptions options_;
@@ -91,6 +116,12 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   std::unordered_map<TransportId, Stream> streams_;
   std::vector<TransportId> to_flush_;
   std::vector<TransportId> to_close_;
+  TlsContexts tls_;
+  Rng& rng_;
+  crypto::DtlsListener dtls_listener_;
+  DtlsClients dtls_clients_;
+  Bytes plaintext_;   // of the datagram or record at hand
+  Bytes ciphertext_;  // of the one that goes out
   TcpTransports transports_;
   Timer timer_;
   std::uint64_t receive_calls_ = 0;

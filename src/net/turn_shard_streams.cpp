@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // TCP clients of a TURN shard.
 #include <algorithm>
+#include <utility>
 
 #include "net/turn_shard_impl.hpp"
 
@@ -9,7 +10,7 @@ namespace dig::net {
 bool TurnShard::Impl::admits(Instant now, const Endpoint& /*local*/, const Endpoint& remote) {
   if (streams_.size() >= options_.max_streams) return false;
   if (accepts_.admit(now, remote.address) != AcceptLimiter::Verdict::admitted) return false;
-  accepts_.handshake_ended(remote.address);  // TURN over plain TCP has none
+  accepts_.handshake_ended(remote.address);  // what is half open is bounded by max_streams and idle
   return true;
 }
 
@@ -21,17 +22,39 @@ void TurnShard::Impl::handle_accepted(Instant now, TransportId id, const Endpoin
 
 void TurnShard::Impl::handle_bytes(Instant now, TransportId id, BytesView bytes) {
   const auto found = streams_.find(id);
-  if (found == streams_.end()) return;
+  if (found == streams_.end() || bytes.empty()) return;
   Stream& stream = found->second;
+  constexpr std::byte k_tls_handshake{0x16};  // RFC 8446 §5.1
+  if (!std::exchange(stream.has_begun, true) && bytes.front() == k_tls_handshake && tls_.stream) {
+    auto session = crypto::TlsSession::accept(tls_.stream, now, wall_now());
+    if (!session) return to_close_.push_back(id);
+    stream.tls.emplace(std::move(*session));
+    stream.path.transport = StunTransport::tls;
+  }
+  if (!stream.tls) return handle_plaintext(now, id, stream, bytes);
+  stream.tls->handle_bytes(now, bytes);
+  drain_tls(now, id, stream);
+}
+
+void TurnShard::Impl::drain_tls(Instant now, TransportId id, Stream& stream) {
+  for (;;) {
+    const auto got = stream.tls->read(plaintext_);
+    if (!got || got->size == 0) break;
+    handle_plaintext(now, id, stream, BytesView(plaintext_).first(got->size));
+  }
+  while (const auto event = stream.tls->poll_event()) {
+    if (std::holds_alternative<crypto::TlsClosed>(*event)) to_close_.push_back(id);
+  }
+  to_flush_.push_back(id);  // handshake messages, alerts, and what waited for the handshake
+}
+
+void TurnShard::Impl::handle_plaintext(Instant now, TransportId id, Stream& stream, BytesView bytes) {
   stream.last_request = now;
   const UnixTime wall = wall_now();
   for (;;) {
     const auto frame = stream.framer.next(bytes);
-    if (!frame) {
-      to_close_.push_back(id);
-      break;
-    }
-    if (!*frame) break;
+    if (!frame) return to_close_.push_back(id);
+    if (!*frame) return;
     server_.route(turn::Server::FromClient{now, wall, stream.path, **frame}, *this);
     scatter_.flush();  // the frame may be gone with the next one
   }
@@ -44,24 +67,34 @@ void TurnShard::Impl::handle_error(Instant now, TransportId id, const Error& /*e
   if (!stream.empty()) server_.handle_client_closed(now, stream.mapped().path);
 }
 
-std::size_t TurnShard::Impl::poll_bytes(Instant /*now*/, TransportId id, MutableBytes out) {
+std::size_t TurnShard::Impl::poll_bytes(Instant now, TransportId id, MutableBytes out) {
   const auto found = streams_.find(id);
   if (found == streams_.end()) return 0;
   Stream& stream = found->second;
-  const std::size_t size = std::min(out.size(), stream.output.size() - stream.sent);
-  std::copy_n(stream.output.begin() + static_cast<std::ptrdiff_t>(stream.sent), size, out.begin());
-  stream.sent += size;
+  const BytesView waiting = BytesView(stream.output).subspan(stream.sent);
+  std::size_t taken = 0;
+  std::size_t given = 0;
+  if (stream.tls) {
+    taken = stream.tls->write(waiting).value_or(0);
+    given = stream.tls->poll_bytes(now, out);
+  } else {
+    taken = given = std::min(out.size(), waiting.size());
+    std::copy_n(waiting.begin(), taken, out.begin());
+  }
+  stream.sent += taken;
   if (stream.sent == stream.output.size()) {
     stream.output.clear();
     stream.sent = 0;
   }
-  return size;
+  return given;
 }
 
 bool TurnShard::Impl::wants_bytes(TransportId id) {
   // A client that does not read its answers is not read from either.
   const auto found = streams_.find(id);
-  return found != streams_.end() && found->second.output.size() - found->second.sent < options_.max_stream_output;
+  if (found == streams_.end()) return false;
+  const Stream& stream = found->second;
+  return stream.output.size() - stream.sent < options_.max_stream_output && (!stream.tls || stream.tls->wants_bytes());
 }
 
 void TurnShard::Impl::write_stream(TransportId id, BytesView head, BytesView payload, std::size_t padding) {
@@ -92,9 +125,12 @@ void TurnShard::Impl::forget_stream(Instant now, TransportId id, CloseMode mode)
 }
 
 void TurnShard::Impl::close_idle_streams(Instant now) {
-  for (const auto& [id, stream] : streams_) {
-    if (now - stream.last_request < options_.stream_idle || server_.has_allocation(stream.path)) continue;
-    to_close_.push_back(id);
+  for (auto& [id, stream] : streams_) {
+    if (stream.tls) {
+      stream.tls->handle_timeout(now);
+      drain_tls(now, id, stream);
+    }
+    if (now - stream.last_request >= options_.idle && !server_.has_allocation(stream.path)) to_close_.push_back(id);
   }
 }
 

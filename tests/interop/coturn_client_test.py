@@ -33,11 +33,14 @@ class UclientTest(unittest.TestCase):
         folder = pathlib.Path(cls.stack.enter_context(tempfile.TemporaryDirectory(prefix="dignet-coturn-")))
         secret = folder / "secret"
         secret.write_text(SECRET + "\n")
+        certificate, key = turn_lab.make_certificate(folder)
         cls.ours = cls.stack.enter_context(turn_lab.dignet_turn(
-            folder / "home", "--user", f"{turn_lab.USER}:{turn_lab.PASSWORD}", "--secret-file", secret))
+            folder / "home", "--user", f"{turn_lab.USER}:{turn_lab.PASSWORD}", "--secret-file", secret, "--tls-cert",
+            certificate, "--tls-key", key))
         (folder / "theirs").mkdir()
         cls.theirs = cls.stack.enter_context(turn_lab.coturn(
-            folder / "theirs", "-a", "-u", f"{turn_lab.USER}:{turn_lab.PASSWORD}"))
+            folder / "theirs", "-a", "-u", f"{turn_lab.USER}:{turn_lab.PASSWORD}", "--cert", certificate, "--pkey", key,
+            "--tls-listening-port", "3478"))
         cls.stack.enter_context(turn_lab.echo_peers())
 
     @classmethod
@@ -52,7 +55,7 @@ class UclientTest(unittest.TestCase):
         sets = [
             # Not -Z: this coturn asks for a second family by the number of a draft, which RFC 8656 did not take.
             [], ["-s"], ["-t"], ["-t", "-s"], ["-c"], ["-y"], ["-y", "-c"], ["-y", "-s"], ["-t", "-y"], ["-D"], ["-G"],
-            ["-N"], ["-l", "1200"], ["-x"], ["-x", "-c"],
+            ["-N"], ["-l", "1200"], ["-x"], ["-x", "-c"], ["-S", "-t"], ["-S"], ["-S", "-s"], ["-S", "-c"],
         ]
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
             for options in sets:

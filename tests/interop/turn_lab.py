@@ -37,6 +37,7 @@ class Program:
 
     def __init__(self, *command, ready=None):
         self.log = tempfile.TemporaryFile()
+        self.said = None
         self.process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE if ready else self.log, stderr=self.log)
         self.first_line = self._read_line() if ready else None
@@ -54,8 +55,10 @@ class Program:
         return line.decode()
 
     def output(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
+        if self.said is None:
+            self.log.seek(0)
+            return self.log.read().decode(errors="replace")
+        return self.said
 
     def resident_kilobytes(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
@@ -71,6 +74,8 @@ class Program:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.said = self.output()
+        self.log.close()
         if self.process.stdout:
             self.process.stdout.close()
 
@@ -94,6 +99,15 @@ def coturn(folder, *flags, address=THEIRS):
                       f"{folder}/log", "--pidfile", f"{folder}/pid", "--db", f"{folder}/db", *flags)
     wait_until_it_answers(program, address)
     return program
+
+
+def make_certificate(folder):
+    """A self-signed certificate and its key: coturn's client does not check them."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                    key, "-out", certificate, "-days", "2", "-subj", "/CN=turn.example.org"], check=True,
+                   capture_output=True)
+    return certificate, key
 
 
 @contextlib.contextmanager
