@@ -106,7 +106,7 @@ void Allocation::handle_timeout(Instant now) {
   }
   if (phase_ != AllocationPhase::active) return;
   if (now >= expires_) {
-    lose(refresh_failure_.value_or(Error(Errc::timed_out, "the lifetime ran out")));
+    lose(refresh_failure_.value_or(Error(Errc::timed_out, "the lifetime")));
     return;
   }
   if (refresh_at_ && now >= *refresh_at_) {
@@ -114,10 +114,11 @@ void Allocation::handle_timeout(Instant now) {
     send_refresh(now, Kind::refresh, 0);
   }
   for (const IpAddress& peer : permissions_.handle_timeout(now)) {
-    events_.push_back(PermissionLost{.peer = peer, .error = Error(Errc::stun_silent, "the permission ran out")});
+    lose_permission(peer, permission_failure_.value_or(Error(Errc::timed_out, "the permission")));
   }
   for (const Endpoint& peer : channels_.handle_timeout(now)) {
-    events_.push_back(ChannelLost{.peer = peer, .error = Error(Errc::stun_silent, "the channel ran out")});
+    const Error reason = channel_failure_.value_or(Error(Errc::timed_out, "the channel"));
+    events_.push_back(ChannelLost{.peer = peer, .error = reason});
   }
 }
 
@@ -175,6 +176,11 @@ AllocationStatus Allocation::snapshot(Instant now) const {
 
 bool Allocation::can_reach(const IpAddress& peer) const noexcept {
   return peer.is_v4() ? status_.relayed_v4.has_value() : status_.relayed_v6.has_value();
+}
+
+void Allocation::lose_permission(const IpAddress& peer, const Error& cause) {
+  channels_.abandon(peer);
+  events_.push_back(PermissionLost{.peer = peer, .error = cause});
 }
 
 void Allocation::end(Event last) {

@@ -137,6 +137,8 @@ class Allocation {
   [[nodiscard]] std::optional<PeerData> deliver(const Endpoint& peer, BytesView data);
 
   [[nodiscard]] bool can_reach(const IpAddress& peer) const noexcept;
+  // A channel to the address would be of no use either.
+  void lose_permission(const IpAddress& peer, const Error& cause);
   // Everything is over; the last event says why.
   void end(Event last);
   void lose(const Error& cause);
@@ -156,8 +158,11 @@ class Allocation {
   bool uses_dont_fragment_;
   bool wants_writable_ = false;
   Instant expires_;
-  std::optional<Instant> refresh_at_;     // none while a Refresh is under way
-  std::optional<Error> refresh_failure_;  // of the last Refresh, if it failed
+  std::optional<Instant> refresh_at_;  // none while a Refresh is under way
+  // Of the last request of the kind, if it failed: the reason to give when time runs out.
+  std::optional<Error> refresh_failure_;
+  std::optional<Error> permission_failure_;
+  std::optional<Error> channel_failure_;
   AllocationStatus status_;
   std::deque<Event> events_;
 };

@@ -183,11 +183,13 @@ void Allocation::handle_success(Instant now, const Pending& request, const stun:
       if (phase_ == AllocationPhase::releasing) end(Released{});
       break;
     case Kind::create_permission:
+      permission_failure_.reset();
       for (const IpAddress& peer : permissions_.handle_success(request.id, completion.first_sent, now)) {
         events_.push_back(PermissionInstalled{peer});
       }
       break;
     case Kind::channel_bind: {
+      channel_failure_.reset();
       const auto channel = channels_.of_request(request.id);
       const auto fresh = channels_.handle_success(request.id, completion.first_sent, now);
       if (channel && permissions_.handle_channel_bound(channel->peer.address, completion.first_sent, now)) {
@@ -327,15 +329,17 @@ void Allocation::handle_refresh_failure(Instant now, const Failure& failure) {
 void Allocation::handle_permission_failure(Instant now, const Pending& request, const Failure& failure) {
   const bool may_pass = failure.code == 0 || failure.code == stale_nonce || failure.code >= server_error;
   const bool was_silent = failure.error.code() == Errc::stun_silent;
+  permission_failure_ = failure.error;
   const auto lost = may_pass
                         ? permissions_.handle_failure(request.id, now, was_silent ? now : now + limits_.retry_delay)
                         : permissions_.handle_refusal(request.id);
-  for (const IpAddress& peer : lost) events_.push_back(PermissionLost{.peer = peer, .error = failure.error});
+  for (const IpAddress& peer : lost) lose_permission(peer, failure.error);
 }
 
 void Allocation::handle_channel_failure(Instant now, const Pending& request, const Failure& failure) {
   const bool may_pass = failure.code == 0 || failure.code == stale_nonce || failure.code >= server_error;
   const bool was_silent = failure.error.code() == Errc::stun_silent;
+  channel_failure_ = failure.error;
   const auto again = may_pass ? std::optional(was_silent ? now : now + limits_.retry_delay) : std::nullopt;
   if (const auto peer = channels_.handle_failure(request.id, now, again)) {
     events_.push_back(ChannelLost{.peer = *peer, .error = failure.error});

@@ -39,7 +39,8 @@ Result<LongTermCredential::Change> LongTermCredential::accept(const stun::Messag
   const bool has_new_realm = realm && as_text(*realm) != realm_;
   const bool has_new_key = has_new_realm || offer.algorithm != algorithm_ || !equal(offer.algorithms, algorithms_) ||
                            offer.anonymity != uses_userhash_;
-  if (has_challenge()) ++nonce_changes_;
+  // Requests that were under way together are challenged together, with one nonce.
+  if (has_challenge() && !equal(*nonce, nonce_)) ++nonce_changes_;
   nonce_ = to_bytes(*nonce);
   if (!has_new_key) return Change::nonce;
   if (has_new_realm) realm_ = as_text(*realm);
