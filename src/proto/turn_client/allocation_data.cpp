@@ -100,7 +100,13 @@ std::optional<PeerData> Allocation::handle_message(Instant now, BytesView datagr
 
 std::optional<PeerData> Allocation::handle_bytes(Instant now, BytesView& bytes) {
   while (phase_ != AllocationPhase::ended || transactions_.size() > 0) {
-    const auto frame = framer_.next(bytes);
+    // Without an allocation there are no channels. What looks like one is another protocol: "HTTP" does, and its length
+    // would keep us waiting for more.
+    const bool is_foreign = phase_ == AllocationPhase::allocating && framer_.is_idle() && !bytes.empty() &&
+                            starts_channel_data(bytes.front());
+    const auto frame = is_foreign
+                           ? Result<std::optional<BytesView>>(fail(Errc::malformed, "the server does not speak TURN"))
+                           : framer_.next(bytes);
     if (!frame) {
       ++status_.malformed;
       handle_leg_closed(now, Error(Errc::stun_bad_response, frame.error().detail()));

@@ -61,7 +61,7 @@ TEST(AllocationData, OfEverySizeArrivesAsItWas) {
         ASSERT_TRUE(pair.client->bind_channel(pair.now, k_peer));
         pair.drain();
       }
-      for (const std::size_t size : {0, 1, 2, 3, 4, 5, 1200, 1201, 65'000}) {
+      for (const std::size_t size : {0u, 1u, 2u, 3u, 4u, 5u, 1200u, 1201u, 65'000u}) {
         Bytes data(size);
         pair.rng.fill(data);
         EXPECT_EQ(pair.client->send(pair.now, k_peer, data), SendResult::taken);
@@ -144,7 +144,7 @@ TEST(AllocationData, OfUnboundChannelsIsDroppedAndCounted) {
   pair.open();
   ASSERT_TRUE(pair.client->bind_channel(pair.now, k_peer));
   pair.drain();
-  for (const std::uint16_t number : {0x4001, 0x4FFF}) {
+  for (const std::uint16_t number : {std::uint16_t{0x4001}, std::uint16_t{0x4FFF}}) {
     Bytes message(4);
     encode_channel_header(number, 1, std::span<std::byte, 4>(message.data(), 4));
     message.push_back(std::byte{1});

@@ -186,7 +186,7 @@ TEST(AllocationHostile, IndicationsOfOtherKindsAndRequestsAreCounted) {
 }
 
 TEST(AllocationHostile, AStreamWithoutFramesIsTheEndOfTheLeg) {
-  for (const char* text : {"GET / HTTP/1.1\r\n", "SSH-2.0-x\r\n", "\x16\x03\x01\x02"}) {
+  for (const char* text : {"SSH-2.0-x\r\n", "\x16\x03\x01\x02"}) {
     AllocationPair pair({}, config_with(StunTransport::tcp));
     pair.open();
     pair.receive(as_bytes(text));
@@ -197,6 +197,17 @@ TEST(AllocationHostile, AStreamWithoutFramesIsTheEndOfTheLeg) {
     EXPECT_TRUE(pair.received.empty());
     EXPECT_EQ(pair.client->next_timeout(), std::nullopt);
   }
+}
+
+TEST(AllocationHostile, AnotherProtocolIsNoticedWithItsFirstByte) {
+  AllocationPair pair({}, config_with(StunTransport::tcp));
+  pair.receive(as_bytes("HTTP/1.1 400 Bad Request\r\n\r\n"));
+  pair.drain();
+  EXPECT_EQ(pair.take_events(), Lines{"ended stun_bad_response: the server does not speak TURN"});
+  AllocationPair again({}, config_with(StunTransport::tcp));
+  again.receive(as_bytes("H"));
+  again.drain();
+  EXPECT_EQ(again.take_events(), Lines{"ended stun_bad_response: the server does not speak TURN"});
 }
 
 // Every message of a server in every state, with every bit flipped: nothing but a true answer is believed.
@@ -246,8 +257,8 @@ class LegMachine {
   }
 
   void handle_datagram(const dig::Received& in) {
-    stun::for_each_segment(
-        in, [&](BytesView datagram) { static_cast<void>(client_.handle_message(in.now, to_bytes(datagram))); });
+    stun::for_each_segment(in,
+                           [&](BytesView datagram) { static_cast<void>(client_.handle_message(in.now, datagram)); });
   }
   void handle_timeout(Instant now) { client_.handle_timeout(now); }
   std::optional<Transmit> poll_transmit(Instant now, MutableBytes out) {
