@@ -14,13 +14,6 @@ bool is_stream(StunTransport transport) noexcept {
   return transport == StunTransport::tcp || transport == StunTransport::tls;
 }
 
-std::optional<Endpoint> address_in(const Message& message, Attribute type) {
-  const auto value = message.find(type);
-  if (!value) return std::nullopt;
-  const auto endpoint = decode_address(*value);
-  return endpoint ? std::optional(*endpoint) : std::nullopt;
-}
-
 }  // namespace
 
 static_assert(Machine<BindingClient>);
@@ -99,27 +92,18 @@ void BindingClient::handle_message(Instant now, const Endpoint& source, BytesVie
 }
 
 BindingClient::Event BindingClient::outcome_of(const Message& message, std::optional<Duration> rtt) {
+  if (message.message_class() == Class::error) return refusal_of(message);
+  const auto answer = read_binding(message);
+  if (!answer) return BindingFailed{.error = answer.error(), .alternate = std::nullopt};
+  return BindingSucceeded{.server = server_, .answer = *answer, .rtt = rtt};
+}
+
+BindingClient::Event BindingClient::refusal_of(const Message& message) {
   if (const auto unknown = unknown_required(message)) {
     return BindingFailed{
         .error = Error(Errc::stun_bad_response, "an unknown attribute that must be known: " + std::to_string(*unknown)),
         .alternate = std::nullopt};
   }
-  if (message.message_class() == Class::error) return refusal_of(message);
-  const auto mapped = xor_address(message, Attribute::xor_mapped_address);
-  if (!mapped) {
-    return BindingFailed{.error = Error(Errc::stun_bad_response, "no XOR-MAPPED-ADDRESS"), .alternate = std::nullopt};
-  }
-  if (!is_usable(*mapped, AddressPolicy::any_unicast)) {
-    return BindingFailed{.error = Error(Errc::stun_bad_address, mapped->to_string()), .alternate = std::nullopt};
-  }
-  return BindingSucceeded{.server = server_,
-                          .mapped = *mapped,
-                          .rtt = rtt,
-                          .response_origin = address_in(message, Attribute::response_origin),
-                          .other_address = address_in(message, Attribute::other_address)};
-}
-
-BindingClient::Event BindingClient::refusal_of(const Message& message) {
   const auto error = error_of(message);
   if (!error) {
     return BindingFailed{.error = Error(Errc::stun_bad_response, error.error().detail()), .alternate = std::nullopt};

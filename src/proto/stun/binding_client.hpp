@@ -28,11 +28,8 @@ struct BindingConfig {
 
 struct BindingSucceeded {
   Endpoint server;  // the one that answered
-  Endpoint mapped;
+  BindingAnswer answer;
   std::optional<Duration> rtt;
-  // RFC 5780 §7.3, §7.4: of servers for NAT discovery.
-  std::optional<Endpoint> response_origin;
-  std::optional<Endpoint> other_address;
 };
 struct BindingFailed {
   Error error;

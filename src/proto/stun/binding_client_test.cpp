@@ -53,7 +53,7 @@ struct Subject {
   std::string outcome() {
     const auto event = client.poll_event();
     if (!event) return "";
-    if (const auto* succeeded = std::get_if<BindingSucceeded>(&*event)) return succeeded->mapped.to_string();
+    if (const auto* succeeded = std::get_if<BindingSucceeded>(&*event)) return succeeded->answer.mapped.to_string();
     const auto& failed = std::get<BindingFailed>(*event);
     return std::string(failed.error.info().name) +
            (failed.alternate ? " -> " + failed.alternate->server.to_string() : "");
@@ -73,10 +73,10 @@ TEST(BindingClient, LearnsItsMappedAddressAndTheRoundTripTime) {
   const auto event = subject.client.poll_event();
   ASSERT_TRUE(event);
   const auto& succeeded = std::get<BindingSucceeded>(*event);
-  EXPECT_EQ(succeeded.mapped, k_mapped);
+  EXPECT_EQ(succeeded.answer.mapped, k_mapped);
   EXPECT_EQ(succeeded.server, k_server);
   EXPECT_EQ(succeeded.rtt, Duration(30ms));
-  EXPECT_EQ(succeeded.other_address, std::nullopt);
+  EXPECT_EQ(succeeded.answer.other_address, std::nullopt);
   EXPECT_TRUE(subject.client.is_done());
   EXPECT_EQ(subject.client.next_timeout(), std::nullopt);
   EXPECT_FALSE(subject.client.poll_event());
@@ -249,8 +249,8 @@ TEST(BindingClient, TellsWhereElseTheServerIs) {
     add_address(w, Attribute::other_address, k_other);
   }));
   const auto event = subject.client.poll_event();
-  EXPECT_EQ(std::get<BindingSucceeded>(*event).other_address, k_other);
-  EXPECT_EQ(std::get<BindingSucceeded>(*event).response_origin, k_server);
+  EXPECT_EQ(std::get<BindingSucceeded>(*event).answer.other_address, k_other);
+  EXPECT_EQ(std::get<BindingSucceeded>(*event).answer.response_origin, k_server);
 }
 
 // The contract suite sends from one address: the server is there.

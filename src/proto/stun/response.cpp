@@ -42,6 +42,13 @@ bool is_known(Attribute type) noexcept {
   }
 }
 
+std::optional<Endpoint> address_in(const Message& message, Attribute type) {
+  const auto value = message.find(type);
+  if (!value) return std::nullopt;
+  const auto endpoint = decode_address(*value);
+  return endpoint ? std::optional(*endpoint) : std::nullopt;
+}
+
 }  // namespace
 
 bool is_usable(const Endpoint& endpoint, AddressPolicy policy) noexcept {
@@ -75,6 +82,18 @@ std::string describe(const ErrorCode& error) {
   std::string text = std::to_string(error.code);
   if (!error.reason.empty()) text.append(" ").append(SafeText(error.reason).str());
   return text;
+}
+
+Result<BindingAnswer> read_binding(const Message& success) {
+  if (const auto unknown = unknown_required(success)) {
+    return fail(Errc::stun_bad_response, "an unknown attribute that must be known: " + std::to_string(*unknown));
+  }
+  const auto mapped = xor_address(success, Attribute::xor_mapped_address);
+  if (!mapped) return fail(Errc::stun_bad_response, "no XOR-MAPPED-ADDRESS");
+  DIG_CHECK(check_reflexive(*mapped, AddressPolicy::any_unicast));
+  return BindingAnswer{.mapped = *mapped,
+                       .response_origin = address_in(success, Attribute::response_origin),
+                       .other_address = address_in(success, Attribute::other_address)};
 }
 
 std::optional<Alternate> alternate_of(const Message& message, const Endpoint& server, AddressPolicy policy) {

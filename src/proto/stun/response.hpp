@@ -33,6 +33,15 @@ enum class AddressPolicy : std::uint8_t { global_only, any_unicast };
 // "486 Allocation Quota Reached": for the detail of an Error, which makes it fit to be shown.
 [[nodiscard]] std::string describe(const ErrorCode& error);
 
+// What a success response to a Binding request says.
+struct BindingAnswer {
+  Endpoint mapped;  // XOR-MAPPED-ADDRESS: a unicast address and a port, of whatever class
+  // RFC 5780 §7.3, §7.4: of servers for NAT discovery.
+  std::optional<Endpoint> response_origin;
+  std::optional<Endpoint> other_address;
+};
+[[nodiscard]] Result<BindingAnswer> read_binding(const Message& success);
+
 // Where an error response 300 (Try Alternate, RFC 8489 §10) points.
 struct Alternate {
   Endpoint server;

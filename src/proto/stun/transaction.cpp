@@ -30,10 +30,10 @@ Duration RttEstimator::rto(Instant now, const TransactionTimers& timers) const n
 }
 
 Result<RequestId> TransactionTable::start(Instant now, BytesView message, const Endpoint& destination,
-                                          const Endpoint& source) {
+                                          const Endpoint& source, const IpAddress& measured) {
   if (is_full()) return fail(Errc::limit_reached, "requests to one server at a time");
   DIG_TRY(const Message parsed, Message::parse(message));
-  const Duration rto = rto_towards(now, destination.address);
+  const Duration rto = rto_towards(now, measured);
   entries_.push_back({.id = RequestId{next_id_++},
                       .header = parsed.header(),
                       .destination = destination,

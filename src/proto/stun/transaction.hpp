@@ -57,11 +57,11 @@ class TransactionTable {
       : is_reliable_(is_reliable), timers_(timers), max_transactions_(max_transactions) {}
 
   // Takes an encoded request to `destination`. Its response must come from `source`: for CHANGE-REQUEST (RFC 5780 §7.2)
-  // that is another address of the server.
+  // that is another address of the server. The RTO is that of `measured`, which is at least as far away.
   [[nodiscard]] Result<RequestId> start(Instant now, BytesView message, const Endpoint& destination,
-                                        const Endpoint& source);
+                                        const Endpoint& source, const IpAddress& measured);
   [[nodiscard]] Result<RequestId> start(Instant now, BytesView message, const Endpoint& server) {
-    return start(now, message, server, server);
+    return start(now, message, server, server, server.address);
   }
 
   // The request that this header of a response, received from `source`, answers.

@@ -107,7 +107,7 @@ TEST(StunTransactions, AResponseMustMatchInTransactionMethodAndSource) {
 TEST(StunTransactions, AResponseMayBeExpectedFromAnotherAddress) {
   TransactionTable table(false, {}, 4);
   const Endpoint other{IpAddress::v4({20, 0, 0, 2}), 3479};
-  const auto id = table.start(k_start, request(1), k_server, other);
+  const auto id = table.start(k_start, request(1), k_server, other, k_server.address);
   Bytes out(100);
   EXPECT_EQ(table.poll_transmit(out)->remote, k_server);
   EXPECT_FALSE(table.find(response_to(request(1)), k_server));
