@@ -62,9 +62,11 @@ void Allocation::revoke(Instant, const IpAddress& peer) {
 }
 
 Result<void> Allocation::bind_channel(Instant now, const Endpoint& peer) {
+  const bool had_permission = permissions_.contains(peer.address);
   DIG_CHECK(permit(now, peer.address));
-  if (!channels_.add(peer, now)) return fail(Errc::limit_reached, "channels of one allocation");
-  return {};
+  if (channels_.add(peer, now)) return {};
+  if (!had_permission) permissions_.remove(peer.address);
+  return fail(Errc::limit_reached, "channels of one allocation");
 }
 
 void Allocation::release(Instant now) {

@@ -205,6 +205,17 @@ TEST(AllocationKeepalive, PermissionsAreBounded) {
   EXPECT_TRUE(pair.client->permit(pair.now, IpAddress::v4({40, 0, 0, 3})));
 }
 
+TEST(AllocationKeepalive, ChannelsAreBounded) {
+  AllocationPair pair({}, config_with(), {.max_channels = 1});
+  pair.drain();
+  EXPECT_TRUE(pair.client->bind_channel(pair.now, k_peer));
+  const Endpoint another{IpAddress::v4({40, 0, 0, 10}), 1};
+  EXPECT_EQ(pair.client->bind_channel(pair.now, another).error().code(), Errc::limit_reached);
+  pair.drain();
+  EXPECT_EQ(pair.server.permissions.size(), 1u);  // nothing is left of what failed
+  EXPECT_EQ(pair.client->send(pair.now, another, as_bytes("x")), SendResult::no_permission);
+}
+
 TEST(AllocationKeepalive, ChannelsAreRefreshedBeforeTheirTenMinutes) {
   AllocationPair pair;
   pair.open();
