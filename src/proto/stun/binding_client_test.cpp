@@ -166,8 +166,10 @@ TEST(BindingClient, AnswersThatAreNotAcceptableHaveCodes) {
                 }),
             "30.0.0.7:40000");
   EXPECT_EQ(run(Class::error, [](Writer&, const TransactionId&) {}), "stun_bad_response");
-  EXPECT_EQ(run(Class::error, [](Writer& w, const TransactionId&) { add_error(w, 500, "no"); }), "stun_refused");
-  EXPECT_EQ(run(Class::error, [](Writer& w, const TransactionId&) { add_error(w, 300); }), "stun_redirected");
+  EXPECT_EQ(run(Class::error, [](Writer& w, const TransactionId&) { add_error(w, 500, "no"); }),
+            error_info(Errc::stun_refused).name);
+  EXPECT_EQ(run(Class::error, [](Writer& w, const TransactionId&) { add_error(w, 300); }),
+            error_info(Errc::stun_redirected).name);
 }
 
 TEST(BindingClient, FollowsOneRedirectAndNoMore) {

@@ -21,6 +21,10 @@ Result<void> AllocationConfig::validate() const {
                       credentials->password.empty() || credentials->password.size() > k_max_username)) {
     return fail(Errc::invalid_argument, "a user name or password that is empty or too long");
   }
+  const RelayFamilies needed = expected_relay_family == IpFamily::v6 ? RelayFamilies::ipv6 : RelayFamilies::ipv4;
+  if (expected_relay_family && families != RelayFamilies::both && families != needed && !reservation_token) {
+    return fail(Errc::invalid_argument, "a family that is expected and not asked for");
+  }
   // RFC 8656 §7.1: what must not stand in one request.
   if (reservation_token && (even_port || families != RelayFamilies::ipv4)) {
     return fail(Errc::invalid_argument, "a reservation token with an even port or an address family");

@@ -46,13 +46,14 @@ TEST(AllocationAuthentication, TakesTheFirstAlgorithmThatItSupports) {
 
   AllocationPair none({.features = k_all_features, .algorithms = {static_cast<PasswordAlgorithm>(77)}});
   none.drain();
-  EXPECT_EQ(none.take_events(), Lines{"ended turn_weak_authentication: no password algorithm in common"});
+  EXPECT_EQ(none.take_events(), Lines{ended(Errc::turn_weak_authentication, "no password algorithm in common")});
 }
 
 TEST(AllocationAuthentication, NoticesAListThatWasTakenOut) {
   AllocationPair pair({.features = k_all_features, .omits_algorithms = true});
   pair.drain();
-  EXPECT_EQ(pair.take_events(), Lines{"ended turn_weak_authentication: PASSWORD-ALGORITHMS is announced and missing"});
+  EXPECT_EQ(pair.take_events(),
+            Lines{ended(Errc::turn_weak_authentication, "PASSWORD-ALGORITHMS is announced and missing")});
   EXPECT_EQ(pair.server.seen.size(), 1u);  // RFC 8489 §9.2.5: no retry
 }
 
@@ -61,7 +62,7 @@ TEST(AllocationAuthentication, RefusesMd5WhereTheOwnerWantsSha256) {
   config.requires_sha256 = true;
   AllocationPair old({}, config);
   old.drain();
-  EXPECT_EQ(old.take_events(), Lines{"ended turn_weak_authentication: the server knows only MD5"});
+  EXPECT_EQ(old.take_events(), Lines{ended(Errc::turn_weak_authentication, "the server knows only MD5")});
   AllocationPair md5_first(
       {.features = k_all_features, .algorithms = {PasswordAlgorithm::md5, PasswordAlgorithm::sha256}}, config);
   md5_first.drain();
@@ -102,7 +103,7 @@ TEST(AllocationAuthentication, FollowsANewNonceInTheMiddle) {
 TEST(AllocationAuthentication, EndlessStaleNoncesAreGivenUp) {
   AllocationPair pair({.refusals = {{Method::allocate, 438}}});
   pair.drain();
-  EXPECT_EQ(pair.take_events(), Lines{"ended turn_stale_nonce: 438 because"});
+  EXPECT_EQ(pair.take_events(), Lines{ended(Errc::turn_stale_nonce, "438 because")});
   EXPECT_EQ(pair.server.seen.size(), 4u);  // 401, then three tries
 
   AllocationPair later;
@@ -110,8 +111,9 @@ TEST(AllocationAuthentication, EndlessStaleNoncesAreGivenUp) {
   later.server.script.refusals = {{Method::create_permission, 438}, {Method::refresh, 438}};
   later.pass(600s);
   ASSERT_EQ(later.events.size(), 2u);
-  EXPECT_EQ(later.events[0], "permission lost 40.0.0.9 turn_stale_nonce");
-  EXPECT_TRUE(later.events[1].starts_with("ended allocation_lost: the TURN server keeps rejecting")) << later.events[1];
+  EXPECT_EQ(later.events[0], lost(k_peer, Errc::turn_stale_nonce));
+  EXPECT_TRUE(later.events[1].starts_with(ended(Errc::allocation_lost, "the TURN server keeps rejecting")))
+      << later.events[1];
   // Bounded: every five seconds a request of a few tries.
   EXPECT_LT(later.server.seen.size(), 200u);
 }
@@ -131,10 +133,10 @@ TEST(AllocationAuthentication, CredentialsThatLapseEndTheAllocation) {
   pair.open();
   pair.server.script.password = "changed";
   pair.pass(600s);
-  EXPECT_EQ(
-      pair.take_events(),
-      (Lines{"permission lost 40.0.0.9 turn_unauthorized",
-             "ended allocation_lost: the TURN server does not accept the credentials: 401 because (DN-TURN-001)"}));
+  EXPECT_EQ(pair.take_events(),
+            (Lines{lost(k_peer, Errc::turn_unauthorized),
+                   ended(Errc::allocation_lost,
+                         "the TURN server does not accept the credentials: 401 because (DN-TURN-001)")}));
 }
 
 TEST(AllocationAuthentication, ResponsesWithoutIntegrityNeverArriveOverDatagrams) {
@@ -158,11 +160,11 @@ TEST(AllocationAuthentication, SaysThatTheIntegrityWasViolatedAndNotThatAllWasSi
   AllocationPair pair({.breaks_integrity = true});
   pair.drain();
   pair.pass(40s);
-  EXPECT_EQ(pair.take_events(), Lines{"ended stun_integrity: 20.0.0.1:3478"});
+  EXPECT_EQ(pair.take_events(), Lines{ended(Errc::stun_integrity, "20.0.0.1:3478")});
 
   AllocationPair stream({.breaks_integrity = true}, config_with(StunTransport::tcp));
   stream.drain();  // RFC 8489 §9.2.5: over a reliable transport at once
-  EXPECT_EQ(stream.take_events(), Lines{"ended stun_integrity: 20.0.0.1:3478"});
+  EXPECT_EQ(stream.take_events(), Lines{ended(Errc::stun_integrity, "20.0.0.1:3478")});
 }
 
 TEST(AllocationAuthentication, AServerThatGrantsWithoutAskingIsNotBelieved) {
@@ -170,7 +172,7 @@ TEST(AllocationAuthentication, AServerThatGrantsWithoutAskingIsNotBelieved) {
   pair.drain();
   EXPECT_EQ(pair.take_events(), Lines{});
   pair.pass(40s);
-  EXPECT_EQ(pair.take_events(), Lines{"ended stun_integrity: 20.0.0.1:3478"});
+  EXPECT_EQ(pair.take_events(), Lines{ended(Errc::stun_integrity, "20.0.0.1:3478")});
 }
 
 TEST(AllocationAuthentication, TheOtherIntegrityAttributeIsNoIntegrity) {
@@ -211,10 +213,10 @@ TEST(AllocationAuthentication, ChallengesBeyondTheirSizesAreRefused) {
   for (const std::string& text : too_large) {
     AllocationPair realm({.realm = text});
     realm.drain();
-    EXPECT_EQ(realm.take_events(), Lines{"ended stun_bad_response: a NONCE or REALM beyond its size"});
+    EXPECT_EQ(realm.take_events(), Lines{ended(Errc::stun_bad_response, "a NONCE or REALM beyond its size")});
     AllocationPair nonce({.nonce = text});
     nonce.drain();
-    EXPECT_EQ(nonce.take_events(), Lines{"ended stun_bad_response: a NONCE or REALM beyond its size"});
+    EXPECT_EQ(nonce.take_events(), Lines{ended(Errc::stun_bad_response, "a NONCE or REALM beyond its size")});
   }
 }
 
@@ -230,7 +232,7 @@ TEST(AllocationAuthentication, TheTextOfTheServerIsMadeFit) {
   pair.receive(writer.written());
   pair.drain();
   ASSERT_EQ(pair.events.size(), 1u);
-  EXPECT_TRUE(pair.events[0].starts_with("ended turn_quota: 486 ?[2J?xxx")) << pair.events[0];
+  EXPECT_TRUE(pair.events[0].starts_with(ended(Errc::turn_quota, "486 ?[2J?xxx"))) << pair.events[0];
   EXPECT_LT(pair.events[0].size(), 200u);
 }
 

@@ -2,6 +2,7 @@
 // Data to and from peers, over datagrams and streams.
 #include <gtest/gtest.h>
 
+#include "base/testing/allocation_counter.hpp"
 #include "proto/turn_client/testing/allocation_pair.hpp"
 
 namespace dig::turn {
@@ -210,6 +211,34 @@ TEST(AllocationData, AStandingStreamDoesNotKeepRequestsFromBeingQueued) {
     ASSERT_LT(pair.client->snapshot(pair.now).waiting, 60'000u);
   }
   EXPECT_EQ(pair.client->phase(), AllocationPhase::ended);
+}
+
+TEST(AllocationData, OnAChannelCostsNoMemoryPerPacket) {
+  for (const StunTransport transport : {StunTransport::udp, StunTransport::tcp}) {
+    AllocationPair pair({}, config_with(transport));
+    pair.open();
+    ASSERT_TRUE(pair.client->bind_channel(pair.now, k_peer));
+    pair.drain();
+    const Bytes data(1200);
+    const Bytes incoming = pair.server.data_from(k_peer, data, pair.is_stream);
+    Bytes out(Allocation::k_max_datagram);
+    std::uint64_t allocations = 0;
+    for (int round = 0; round < 3; ++round) {  // the first makes the output as large as it needs to be
+      const dig::testing::AllocationCounter counter;
+      for (int i = 0; i < 100; ++i) {
+        ASSERT_EQ(pair.client->send(pair.now, k_peer, data), SendResult::taken);
+        ASSERT_EQ(pair.client->send(pair.now, k_peer, data), SendResult::taken);
+        while (pair.client->poll_transmit(pair.now, out) > 0) {
+        }
+        BytesView bytes(incoming);
+        const auto received =
+            pair.is_stream ? pair.client->handle_bytes(pair.now, bytes) : pair.client->handle_message(pair.now, bytes);
+        ASSERT_TRUE(received);
+      }
+      allocations = counter.count();
+    }
+    EXPECT_EQ(allocations, 0u);
+  }
 }
 
 // A leg that is cut after every single byte, in both directions.

@@ -46,7 +46,8 @@ TEST(AllocationHostile, UnknownAttributesThatMustBeKnownFailTheRequest) {
     writer.add_u32(static_cast<Attribute>(0x9999), 0);
   };
   pair.drain();
-  EXPECT_EQ(pair.take_events(), Lines{"ended stun_bad_response: an unknown attribute that must be known: 30583"});
+  EXPECT_EQ(pair.take_events(),
+            Lines{ended(Errc::stun_bad_response, "an unknown attribute that must be known: 30583")});
 
   AllocationPair optional_only;
   optional_only.server.script.more = [](stun::Writer& writer, Method) {
@@ -79,7 +80,7 @@ TEST(AllocationHostile, SuccessWithoutWhatItMustHaveFails) {
       if (method == Method::allocate) add(writer);
     };
     pair.drain();
-    EXPECT_EQ(pair.take_events(), Lines{"ended stun_bad_response: " + detail});
+    EXPECT_EQ(pair.take_events(), Lines{ended(Errc::stun_bad_response, detail)});
     EXPECT_EQ(pair.server.count(Method::refresh), 1u);  // given back
   }
 }
@@ -106,7 +107,7 @@ TEST(AllocationHostile, ResponsesMatchByTransactionAndMethodOnly) {
   pair.receive(right);
   pair.receive(right);  // a duplicate
   pair.drain();
-  EXPECT_EQ(pair.take_events(), Lines{"ended turn_quota: 486"});
+  EXPECT_EQ(pair.take_events(), Lines{ended(Errc::turn_quota, "486")});
   EXPECT_EQ(pair.client->snapshot(pair.now).stray_responses, 3u);
 }
 
@@ -130,7 +131,7 @@ TEST(AllocationHostile, ErrorsWithoutACodeAndWrongFingerprintsAreNoAnswer) {
   more.back() ^= std::byte{1};
   pair.receive(more);
   pair.drain();
-  EXPECT_EQ(pair.take_events(), Lines{"ended turn_quota: 486"});
+  EXPECT_EQ(pair.take_events(), Lines{ended(Errc::turn_quota, "486")});
 }
 
 TEST(AllocationHostile, ChallengesInsteadOfEveryAnswerAreBounded) {
@@ -203,11 +204,11 @@ TEST(AllocationHostile, AnotherProtocolIsNoticedWithItsFirstByte) {
   AllocationPair pair({}, config_with(StunTransport::tcp));
   pair.receive(as_bytes("HTTP/1.1 400 Bad Request\r\n\r\n"));
   pair.drain();
-  EXPECT_EQ(pair.take_events(), Lines{"ended stun_bad_response: the server does not speak TURN"});
+  EXPECT_EQ(pair.take_events(), Lines{ended(Errc::stun_bad_response, "the server does not speak TURN")});
   AllocationPair again({}, config_with(StunTransport::tcp));
   again.receive(as_bytes("H"));
   again.drain();
-  EXPECT_EQ(again.take_events(), Lines{"ended stun_bad_response: the server does not speak TURN"});
+  EXPECT_EQ(again.take_events(), Lines{ended(Errc::stun_bad_response, "the server does not speak TURN")});
 }
 
 // Every message of a server in every state, with every bit flipped: nothing but a true answer is believed.

@@ -53,7 +53,8 @@ TEST(AllocationKeepalive, LifetimesBeyondReasonAreNotReliedOn) {
   for (const std::uint32_t seconds : {0u, 1u, 9u}) {
     AllocationPair tiny({.lifetime = seconds});
     tiny.drain();
-    EXPECT_EQ(tiny.take_events(), Lines{"ended stun_bad_response: a lifetime of " + std::to_string(seconds) + " s"});
+    EXPECT_EQ(tiny.take_events(),
+              Lines{ended(Errc::stun_bad_response, "a lifetime of " + std::to_string(seconds) + " s")});
     EXPECT_EQ(tiny.server.count(Method::refresh), 1u);  // given back
     EXPECT_EQ(tiny.client->next_timeout(), std::nullopt);
   }
@@ -65,8 +66,9 @@ TEST(AllocationKeepalive, ARefreshToNothingIsTheEnd) {
   pair.take_events();
   pair.server.script.lifetime = 0;
   pair.pass(540s);
-  EXPECT_EQ(pair.take_events(), Lines{"ended allocation_lost: the answer of the STUN or TURN server is not acceptable: "
-                                      "a lifetime of 0 s (DN-STUN-003)"});
+  EXPECT_EQ(pair.take_events(), Lines{ended(Errc::allocation_lost,
+                                            "the answer of the STUN or TURN server is not acceptable: "
+                                            "a lifetime of 0 s (DN-STUN-003)")});
 }
 
 TEST(AllocationKeepalive, LostRefreshesAreRepeatedUntilTheLifetimeIsOver) {
@@ -78,7 +80,7 @@ TEST(AllocationKeepalive, LostRefreshesAreRepeatedUntilTheLifetimeIsOver) {
   EXPECT_EQ(pair.client->phase(), AllocationPhase::active);
   pair.pass(1ms);
   EXPECT_EQ(pair.take_events(),
-            Lines{"ended allocation_lost: the STUN or TURN server did not answer: 20.0.0.1:3478 (DN-STUN-001)"});
+            Lines{ended(Errc::allocation_lost, "the STUN or TURN server did not answer: 20.0.0.1:3478 (DN-STUN-001)")});
   EXPECT_EQ(pair.client->next_timeout(), std::nullopt);
 
   AllocationPair saved;
@@ -99,7 +101,7 @@ TEST(AllocationKeepalive, RefusalsOfARefreshEndItOrAreTriedAgain) {
     pair.take_events();
     pair.pass(540s);
     ASSERT_EQ(pair.events.size(), 1u) << code;
-    EXPECT_TRUE(pair.events[0].starts_with("ended allocation_lost: ")) << pair.events[0];
+    EXPECT_TRUE(pair.events[0].starts_with(ended(Errc::allocation_lost, ""))) << pair.events[0];
     EXPECT_NE(pair.events[0].find(std::to_string(code) + " because"), std::string::npos) << pair.events[0];
   }
   for (const int code : {500, 508}) {
@@ -123,7 +125,7 @@ TEST(AllocationKeepalive, AnyRequestThatFindsNoAllocationEndsIt) {
     EXPECT_TRUE(pair.client->bind_channel(pair.now, k_peer));
     pair.drain();
     ASSERT_FALSE(pair.events.empty());
-    EXPECT_TRUE(pair.events.back().starts_with("ended allocation_lost: ")) << pair.events.back();
+    EXPECT_TRUE(pair.events.back().starts_with(ended(Errc::allocation_lost, ""))) << pair.events.back();
   }
 }
 
@@ -163,7 +165,7 @@ TEST(AllocationKeepalive, AForbiddenPeerCostsTheOthersNothing) {
   pair.drain();
   EXPECT_EQ(pair.server.count(Method::create_permission), 5u);  // all, then each
   EXPECT_EQ(pair.take_events(), (Lines{"permission 40.0.1.0", "permission 40.0.1.1", "permission 40.0.1.2",
-                                       "permission lost 40.0.0.9 turn_peer_forbidden"}));
+                                       lost(k_peer, Errc::turn_peer_forbidden)}));
   EXPECT_EQ(times_of(pair, Method::create_permission, 500s), (std::vector<long>{240, 480}));  // together again
 }
 

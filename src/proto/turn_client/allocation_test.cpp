@@ -65,7 +65,7 @@ TEST(Allocation, GivesBackWhatLacksTheExpectedFamily) {
   config.expected_relay_family = IpFamily::v6;
   AllocationPair pair({.address_error = 508}, config);
   pair.drain();
-  EXPECT_EQ(pair.take_events(), Lines{"ended turn_no_capacity: 508"});
+  EXPECT_EQ(pair.take_events(), Lines{ended(Errc::turn_no_capacity, "508")});
   ASSERT_EQ(pair.server.count(Method::refresh), 1u);
   EXPECT_EQ(u32_in(pair.server.last(Method::refresh), Attribute::lifetime), 0u);
 }
@@ -98,14 +98,18 @@ TEST(Allocation, RefusesConfigurationsThatNoRequestCanSay) {
   config.reservation_token = 1;
   config.even_port = EvenPort::even;
   EXPECT_EQ(code_of(config),
-            Lines{"ended invalid_argument: a reservation token with an even port or an address family"});
+            Lines{ended(Errc::invalid_argument, "a reservation token with an even port or an address family")});
   config = config_with();
   config.families = RelayFamilies::both;
   config.even_port = EvenPort::even_and_next_reserved;
-  EXPECT_EQ(code_of(config), Lines{"ended invalid_argument: a reserved port with both address families"});
+  EXPECT_EQ(code_of(config), Lines{ended(Errc::invalid_argument, "a reserved port with both address families")});
   config = config_with();
   config.credentials->username = std::string(509, 'a');
-  EXPECT_EQ(code_of(config), Lines{"ended invalid_argument: a user name or password that is empty or too long"});
+  EXPECT_EQ(code_of(config), Lines{ended(Errc::invalid_argument, "a user name or password that is empty or too long")});
+  config = config_with();
+  config.expected_relay_family = IpFamily::v6;
+  EXPECT_EQ(code_of(config), Lines{ended(Errc::invalid_argument, "a family that is expected and not asked for")});
+  config = config_with();
   config.credentials->username = std::string(508, 'a');
   EXPECT_TRUE(config.validate());
   config.lifetime = 0s;
@@ -139,29 +143,29 @@ TEST(Allocation, DoesWithoutDontFragmentWhereTheServerDoesNotKnowIt) {
                            .unknown_attributes = {static_cast<std::uint16_t>(Attribute::dont_fragment)}},
                           config);
   stubborn.drain();
-  EXPECT_EQ(stubborn.take_events(), Lines{"ended turn_refused: 420 because"});
+  EXPECT_EQ(stubborn.take_events(), Lines{ended(Errc::turn_refused, "420 because")});
 }
 
 TEST(Allocation, EveryRefusalHasItsCode) {
-  const std::vector<std::pair<std::uint16_t, std::string>> cases = {
-      {400, "turn_refused"},
-      {403, "turn_refused"},
-      {420, "turn_refused"},
-      {437, "turn_mismatch"},
-      {440, "turn_family_unsupported"},
-      {441, "turn_unauthorized"},
-      {442, "turn_transport_unsupported"},
-      {443, "turn_peer_family_mismatch"},
-      {486, "turn_quota"},
-      {500, "turn_refused"},
-      {508, "turn_no_capacity"},
-      {699, "turn_refused"},
+  const std::vector<std::pair<std::uint16_t, Errc>> cases = {
+      {400, Errc::turn_refused},
+      {403, Errc::turn_refused},
+      {420, Errc::turn_refused},
+      {437, Errc::turn_mismatch},
+      {440, Errc::turn_family_unsupported},
+      {441, Errc::turn_unauthorized},
+      {442, Errc::turn_transport_unsupported},
+      {443, Errc::turn_peer_family_mismatch},
+      {486, Errc::turn_quota},
+      {500, Errc::turn_refused},
+      {508, Errc::turn_no_capacity},
+      {699, Errc::turn_refused},
   };
-  for (const auto& [code, name] : cases) {
+  for (const auto& [code, errc] : cases) {
     for (const bool is_unprotected : {false, true}) {
       AllocationPair pair({.refusals = {{Method::allocate, code}}, .refuses_unprotected = is_unprotected});
       pair.drain();
-      EXPECT_EQ(pair.take_events(), Lines{"ended " + name + ": " + std::to_string(code) + " because"});
+      EXPECT_EQ(pair.take_events(), Lines{ended(errc, std::to_string(code) + " because")});
       EXPECT_EQ(pair.client->next_timeout(), std::nullopt);
     }
   }
@@ -170,25 +174,25 @@ TEST(Allocation, EveryRefusalHasItsCode) {
 TEST(Allocation, WrongCredentialsAreSaidAfterOneTry) {
   AllocationPair pair({.password = "other"});
   pair.drain();
-  EXPECT_EQ(pair.take_events(), Lines{"ended turn_unauthorized: 401 because"});
+  EXPECT_EQ(pair.take_events(), Lines{ended(Errc::turn_unauthorized, "401 because")});
   EXPECT_EQ(pair.server.seen.size(), 2u);
 
   AllocationPair without({}, {.server = k_server});
   without.drain();
-  EXPECT_EQ(without.take_events(), Lines{"ended turn_unauthorized: the server asks for credentials"});
+  EXPECT_EQ(without.take_events(), Lines{ended(Errc::turn_unauthorized, "the server asks for credentials")});
 }
 
 TEST(Allocation, TellsWhereTheServerPoints) {
   const Endpoint other{IpAddress::v4({20, 0, 0, 2}), 3478};
   AllocationPair pair({.refusals = {{Method::allocate, 300}}, .alternate = other});
   pair.drain();
-  EXPECT_EQ(pair.take_events(), Lines{"ended turn_redirected: 300 because -> 20.0.0.2:3478"});
+  EXPECT_EQ(pair.take_events(), Lines{ended(Errc::turn_redirected, "300 because -> 20.0.0.2:3478")});
 
   AllocationConfig second_hop = config_with();
   second_hop.follows_redirect = false;
   AllocationPair again({.refusals = {{Method::allocate, 300}}, .alternate = other}, second_hop);
   again.drain();
-  EXPECT_EQ(again.take_events(), Lines{"ended turn_redirected: 300 because"});
+  EXPECT_EQ(again.take_events(), Lines{ended(Errc::turn_redirected, "300 because")});
 }
 
 TEST(Allocation, IsNotSentToUnsafeAlternates) {
@@ -203,14 +207,14 @@ TEST(Allocation, IsNotSentToUnsafeAlternates) {
   for (const auto& alternate : unsafe) {
     AllocationPair pair({.refusals = {{Method::allocate, 300}}, .alternate = alternate});
     pair.drain();
-    EXPECT_EQ(pair.take_events(), Lines{"ended turn_redirected: 300 because"});
+    EXPECT_EQ(pair.take_events(), Lines{ended(Errc::turn_redirected, "300 because")});
   }
   AllocationConfig lab = config_with();
   lab.address_policy = stun::AddressPolicy::any_unicast;
   AllocationPair pair(
       {.refusals = {{Method::allocate, 300}}, .alternate = Endpoint{IpAddress::v4({127, 0, 0, 1}), 3478}}, lab);
   pair.drain();
-  EXPECT_EQ(pair.take_events(), Lines{"ended turn_redirected: 300 because -> 127.0.0.1:3478"});
+  EXPECT_EQ(pair.take_events(), Lines{ended(Errc::turn_redirected, "300 because -> 127.0.0.1:3478")});
 }
 
 TEST(Allocation, RelayedAddressesThatNobodyCanReachAreGivenBack) {
@@ -218,7 +222,7 @@ TEST(Allocation, RelayedAddressesThatNobodyCanReachAreGivenBack) {
                            "100.64.0.1:50000", "224.0.0.1:50000", "255.255.255.255:50000"}) {
     AllocationPair pair({.relayed = {*Endpoint::parse(text)}});
     pair.drain();
-    EXPECT_EQ(pair.take_events(), Lines{std::string("ended turn_bad_relay: ") + text});
+    EXPECT_EQ(pair.take_events(), Lines{std::string(ended(Errc::turn_bad_relay, "")) + text});
     ASSERT_EQ(pair.server.count(Method::refresh), 1u) << text;
     EXPECT_EQ(u32_in(pair.server.last(Method::refresh), Attribute::lifetime), 0u);
   }
@@ -229,19 +233,19 @@ TEST(Allocation, RelayedAddressesThatNobodyCanReachAreGivenBack) {
   EXPECT_EQ(pair.take_events(), Lines{"allocated 127.0.0.1:50000"});
   AllocationPair unspecified({.relayed = {*Endpoint::parse("0.0.0.0:50000")}}, lab);
   unspecified.drain();
-  EXPECT_EQ(unspecified.take_events(), Lines{"ended turn_bad_relay: 0.0.0.0:50000"});
+  EXPECT_EQ(unspecified.take_events(), Lines{ended(Errc::turn_bad_relay, "0.0.0.0:50000")});
 }
 
 TEST(Allocation, AFamilyThatWasNotAskedForIsNotTaken) {
   AllocationPair six({.relayed = {k_relayed_v6}});
   six.drain();
-  EXPECT_EQ(six.take_events(), Lines{"ended turn_bad_relay: [2a00::1]:50000"});
+  EXPECT_EQ(six.take_events(), Lines{ended(Errc::turn_bad_relay, "[2a00::1]:50000")});
   AllocationPair twice({.relayed = {k_relayed, k_relayed}});
   twice.drain();
-  EXPECT_EQ(twice.take_events(), Lines{"ended turn_bad_relay: 20.0.0.1:50000"});
+  EXPECT_EQ(twice.take_events(), Lines{ended(Errc::turn_bad_relay, "20.0.0.1:50000")});
   AllocationPair none({.relayed = {}});
   none.drain();
-  EXPECT_EQ(none.take_events(), Lines{"ended stun_bad_response: no XOR-RELAYED-ADDRESS"});
+  EXPECT_EQ(none.take_events(), Lines{ended(Errc::stun_bad_response, "no XOR-RELAYED-ADDRESS")});
 }
 
 TEST(Allocation, SurvivesLostRequestsAndResponses) {
@@ -267,7 +271,7 @@ TEST(Allocation, SilenceIsGivenUpAfterTheTimeOfTheRfc) {
   pair.pass(39'499ms);
   EXPECT_EQ(pair.take_events(), Lines{});
   pair.pass(1ms);
-  EXPECT_EQ(pair.take_events(), Lines{"ended stun_silent: 20.0.0.1:3478"});
+  EXPECT_EQ(pair.take_events(), Lines{ended(Errc::stun_silent, "20.0.0.1:3478")});
 
   AllocationPair stream({}, config_with(StunTransport::tls));
   stream.loses_request = [](BytesView) { return true; };
@@ -275,7 +279,7 @@ TEST(Allocation, SilenceIsGivenUpAfterTheTimeOfTheRfc) {
   stream.pass(9'999ms);
   EXPECT_EQ(stream.take_events(), Lines{});
   stream.pass(1ms);
-  EXPECT_EQ(stream.take_events(), Lines{"ended stun_silent: 20.0.0.1:3478"});
+  EXPECT_EQ(stream.take_events(), Lines{ended(Errc::stun_silent, "20.0.0.1:3478")});
 }
 
 TEST(Allocation, IsReleased) {
@@ -342,7 +346,7 @@ TEST(Allocation, EndsWithItsLeg) {
   active.client->handle_leg_closed(active.now, Error(Errc::connection_reset));
   active.drain();
   EXPECT_EQ(active.take_events(),
-            Lines{"ended allocation_lost: the connection was closed by the other side (DN-NET-004)"});
+            Lines{ended(Errc::allocation_lost, "the connection was closed by the other side (DN-NET-004)")});
 
   AllocationPair releasing;
   releasing.drain();

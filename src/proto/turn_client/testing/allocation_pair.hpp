@@ -51,6 +51,13 @@ inline std::string line_of(const Allocation::Event& event) {
   return std::visit(Teller{}, event);
 }
 
+inline std::string ended(Errc code, std::string_view detail) {
+  return "ended " + std::string(error_info(code).name) + ": " + std::string(detail);
+}
+inline std::string lost(const Endpoint& peer, Errc code) {
+  return "permission lost " + peer.address.to_string() + " " + std::string(error_info(code).name);
+}
+
 class AllocationPair {
  public:
   explicit AllocationPair(Script script = {}, AllocationConfig config = config_with(),
