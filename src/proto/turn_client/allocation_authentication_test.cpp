@@ -86,6 +86,17 @@ TEST(AllocationAuthentication, NeverGoesDownWithinASession) {
   EXPECT_NE(pair.events.back().find("DN-TURN-002"), std::string::npos) << pair.events.back();
 }
 
+TEST(AllocationAuthentication, DoesNotGiveTheUserNameAwayLater) {
+  AllocationPair pair({.features = k_all_features});
+  pair.open();
+  pair.server.script.features->username_anonymity = false;
+  pair.server.seen.clear();
+  pair.pass(600s);
+  ASSERT_FALSE(pair.server.seen.empty());
+  for (const auto& seen : pair.server.seen) EXPECT_FALSE(stun::Message::parse(seen.bytes)->has(Attribute::username));
+  EXPECT_EQ(pair.client->phase(), AllocationPhase::ended);
+}
+
 TEST(AllocationAuthentication, FollowsANewNonceInTheMiddle) {
   for (const bool is_modern : {false, true}) {
     AllocationPair pair({.features = is_modern ? std::optional(k_all_features) : std::nullopt});
@@ -182,6 +193,34 @@ TEST(AllocationAuthentication, TheOtherIntegrityAttributeIsNoIntegrity) {
     if (pair.server.seen.back().is_authenticated) stun::add_integrity(writer, key.view());
   };
   pair.drain();
+  EXPECT_EQ(pair.take_events(), Lines{});
+  EXPECT_EQ(pair.client->snapshot(pair.now).bad_integrity, 1u);
+}
+
+TEST(AllocationAuthentication, AShortenedIntegrityIsNoIntegrity) {
+  AllocationPair pair({.features = k_all_features, .omits_integrity = true});
+  const stun::LongTermKey key(PasswordAlgorithm::sha256, "alice", "example.org", "wonderland");
+  std::size_t size = 28;
+  pair.server.script.more = [&](stun::Writer& writer, Method) {
+    if (!pair.server.seen.back().is_authenticated) return;
+    // RFC 8489 §14.6: the MAC is made with the length that the message will have.
+    writer.set_length_ahead(stun::k_attribute_header_size + size);
+    const auto mac = crypto::hmac_sha256(key.view(), writer.written());
+    writer.add(Attribute::message_integrity_sha256, BytesView(mac).first(size));
+  };
+  pair.drain();
+  EXPECT_EQ(pair.take_events(), Lines{});
+  size = 32;
+  pair.pass(500ms);
+  EXPECT_EQ(pair.take_events(), Lines{"allocated 20.0.0.1:50000"});
+}
+
+TEST(AllocationAuthentication, ANonceThatAnnouncesWhatIsMissingSpoilsAnyResponse) {
+  AllocationPair pair({.features = k_all_features});
+  pair.server.script.more = [&](stun::Writer& writer, Method) {
+    if (pair.server.seen.back().is_authenticated) writer.add_text(Attribute::nonce, pair.server.nonce());
+  };
+  pair.drain();  // RFC 8489 §9.2.5: ignored, though its integrity is right
   EXPECT_EQ(pair.take_events(), Lines{});
   EXPECT_EQ(pair.client->snapshot(pair.now).bad_integrity, 1u);
 }

@@ -204,6 +204,11 @@ TEST(AllocationData, AStandingStreamDoesNotKeepRequestsFromBeingQueued) {
   while (pair.client->send(pair.now, k_peer, Bytes(100)) == SendResult::taken) {
   }
   Bytes small(1);
+  const std::size_t full = pair.client->snapshot(pair.now).waiting;
+  pair.now = pair.now + 240s;  // the permission is to be renewed
+  pair.client->handle_timeout(pair.now);
+  EXPECT_EQ(pair.client->poll_transmit(pair.now, {}), 0u);
+  EXPECT_GT(pair.client->snapshot(pair.now).waiting, full + 20);
   for (int i = 0; i < 60; ++i) {  // the leg takes a byte in ten seconds
     pair.now = pair.now + 10s;
     pair.client->handle_timeout(pair.now);

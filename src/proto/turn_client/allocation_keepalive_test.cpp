@@ -44,6 +44,21 @@ TEST(AllocationKeepalive, IsRefreshedHalfWayWhenItsLifetimeIsShort) {
   EXPECT_EQ(times_of(edge, Method::refresh, 121s), (std::vector<long>{60, 120}));
 }
 
+TEST(AllocationKeepalive, ManyOtherRequestsDoNotKeepItFromBeingRefreshed) {
+  AllocationPair pair({.lifetime = 60}, config_with(), {.max_transactions = 4});
+  pair.open();
+  for (std::uint16_t port = 1; port <= 10; ++port) {
+    EXPECT_TRUE(pair.client->bind_channel(pair.now, {k_peer.address, port}));
+  }
+  pair.loses_request = [](BytesView bytes) {
+    const auto message = stun::Message::parse(bytes);
+    return message && message->method() == Method::channel_bind;
+  };
+  pair.drain();
+  pair.pass(35s);
+  EXPECT_EQ(pair.server.count(Method::refresh), 1u);
+}
+
 TEST(AllocationKeepalive, LifetimesBeyondReasonAreNotReliedOn) {
   AllocationPair endless({.lifetime = 0xFFFFFFFF});
   endless.drain();
