@@ -89,6 +89,7 @@ class Allocation {
     bool is_authenticated = false;
     bool had_bad_integrity = false;
     std::uint32_t challenges = 0;
+    std::uint64_t key_version = 0;
   };
   // Why a request failed. `code` is 0 when it was not an error response that says so.
   struct Failure {

@@ -139,6 +139,17 @@ TEST(AllocationAuthentication, ANewRealmIsTriedOnce) {
   EXPECT_EQ(pair.client->phase(), AllocationPhase::active);
 }
 
+TEST(AllocationAuthentication, ANewRealmIsTriedByEveryRequestThatWasUnderWay) {
+  AllocationPair pair;
+  pair.drain();
+  pair.take_events();
+  pair.server.script.realm = "example.net";
+  pair.server.script.nonce = "nonce-2";
+  ASSERT_TRUE(pair.client->bind_channel(pair.now, k_peer));
+  pair.drain();
+  EXPECT_EQ(pair.take_events(), (Lines{"permission 40.0.0.9", "channel 40.0.0.9:7000"}));
+}
+
 TEST(AllocationAuthentication, CredentialsThatLapseEndTheAllocation) {
   AllocationPair pair;
   pair.open();

@@ -201,7 +201,9 @@ TEST(AllocationData, AFullOutputBlocksAndSaysWhenItIsWritable) {
 TEST(AllocationData, AStandingStreamDoesNotKeepRequestsFromBeingQueued) {
   AllocationPair pair({}, without_channels(StunTransport::tcp), {.max_output = 2000});
   pair.open();
-  while (pair.client->send(pair.now, k_peer, Bytes(100)) == SendResult::taken) {
+  for (const std::size_t size : {100u, 1u}) {
+    while (pair.client->send(pair.now, k_peer, Bytes(size)) == SendResult::taken) {
+    }
   }
   Bytes small(1);
   const std::size_t full = pair.client->snapshot(pair.now).waiting;

@@ -36,7 +36,11 @@ std::optional<stun::RequestId> Allocation::send_request(Instant now, Kind kind, 
   if (is_authenticated) credential_->sign(writer);
   const auto started = transactions_.start(now, writer.written(), config_.server);
   if (!started) return std::nullopt;
-  pending_.push_back({.id = *started, .kind = kind, .is_authenticated = is_authenticated, .challenges = challenges});
+  pending_.push_back({.id = *started,
+                      .kind = kind,
+                      .is_authenticated = is_authenticated,
+                      .challenges = challenges,
+                      .key_version = is_authenticated ? credential_->key_version() : 0});
   return *started;
 }
 

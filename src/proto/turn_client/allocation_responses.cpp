@@ -137,13 +137,12 @@ void Allocation::handle_challenge(Instant now, Pending request, const stun::Mess
                    {.error = Error(Errc::turn_unauthorized, "the server asks for credentials"), .code = error.code});
     return;
   }
-  const auto change = credential_->accept(response);
-  if (!change) {
-    handle_failure(now, request, {.error = change.error()});
+  if (const auto accepted = credential_->accept(response); !accepted) {
+    handle_failure(now, request, {.error = accepted.error()});
     return;
   }
   const bool is_final =
-      error.code == unauthenticated && request.is_authenticated && *change == LongTermCredential::Change::nonce;
+      error.code == unauthenticated && request.is_authenticated && request.key_version == credential_->key_version();
   if (is_final || ++request.challenges > limits_.max_challenges) {
     handle_failure(now, request, refused);
     return;

@@ -24,7 +24,7 @@ bool is_within_limits(BytesView value) {
 
 LongTermCredential::~LongTermCredential() { crypto::wipe(std::as_writable_bytes(std::span(credentials_.password))); }
 
-Result<LongTermCredential::Change> LongTermCredential::accept(const stun::Message& challenge) {
+Result<void> LongTermCredential::accept(const stun::Message& challenge) {
   const auto nonce = challenge.find(Attribute::nonce);
   // RFC 8489 §9.2.4 has the realm in both challenges; a 438 without it means the one we know.
   const auto realm = challenge.find(Attribute::realm);
@@ -42,13 +42,14 @@ Result<LongTermCredential::Change> LongTermCredential::accept(const stun::Messag
   // Requests that were under way together are challenged together, with one nonce.
   if (has_challenge() && !equal(*nonce, nonce_)) ++nonce_changes_;
   nonce_ = to_bytes(*nonce);
-  if (!has_new_key) return Change::nonce;
+  if (!has_new_key) return {};
   if (has_new_realm) realm_ = as_text(*realm);
   algorithm_ = offer.algorithm;
   algorithms_ = to_bytes(offer.algorithms);
   uses_userhash_ = offer.anonymity;
   key_ = stun::LongTermKey(algorithm_, credentials_.username, realm_, credentials_.password);
-  return Change::key;
+  ++key_version_;
+  return {};
 }
 
 Result<LongTermCredential::Offer> LongTermCredential::offer_of(const stun::Message& challenge, BytesView nonce) const {

@@ -33,11 +33,11 @@ class LongTermCredential {
   LongTermCredential(const LongTermCredential&) = delete;
   LongTermCredential& operator=(const LongTermCredential&) = delete;
 
-  // What a challenge changes. RFC 8489 §9.2.5: who was refused with 401 may try again only if the realm or what the key
-  // is made with has changed; a new nonce is reason enough after 438.
-  enum class Change : std::uint8_t { nonce, key };
   // An error response 401 or 438. An error leaves everything as it was.
-  [[nodiscard]] Result<Change> accept(const stun::Message& challenge);
+  [[nodiscard]] Result<void> accept(const stun::Message& challenge);
+  // Grows with every key. RFC 8489 §9.2.5: who was refused with 401 may try again only if the realm, or what the key is
+  // made with, is another than that of the request that was refused.
+  [[nodiscard]] std::uint64_t key_version() const noexcept { return key_version_; }
   [[nodiscard]] bool has_challenge() const noexcept { return !nonce_.empty(); }
 
   // Appends the attributes that authenticate a request; the last of them is its integrity.
@@ -67,6 +67,7 @@ class LongTermCredential {
   stun::PasswordAlgorithm algorithm_ = stun::PasswordAlgorithm::md5;
   bool uses_userhash_ = false;
   stun::LongTermKey key_;
+  std::uint64_t key_version_ = 0;
   std::uint64_t nonce_changes_ = 0;
 };
 

@@ -145,6 +145,8 @@ class FakeServer {
     if (refusal != script.refusals.end() && script.refuses_unprotected) return error(request, refusal->second);
     if (script.asks_for_credentials) {
       if (!has_credentials) return error(request, 401);
+      const auto realm_sent = request.find(Attribute::realm);
+      if (!realm_sent || as_text(*realm_sent) != script.realm) return error(request, 401);
       const auto nonce_sent = request.find(Attribute::nonce);
       if (!nonce_sent || as_text(*nonce_sent) != nonce()) return error(request, 438);
       if (!is_authentic(request)) return error(request, 401);
