@@ -41,11 +41,19 @@ struct TurnFlags {
   std::uint32_t drain_seconds = 10;
 };
 
-template <class T, class Parse>
-Result<std::vector<T>> parse_all(const std::vector<std::string>& texts, Parse parse) {
+// The value of a flag: what does not parse is a wrong use.
+template <class T>
+Result<T> parse_flag(std::string_view flag, const std::string& text) {
+  auto value = T::parse(text);
+  if (!value) return fail(Errc::invalid_argument, std::string(flag) + " " + text + ": " + value.error().message());
+  return std::move(*value);
+}
+
+template <class T>
+Result<std::vector<T>> parse_flags(std::string_view flag, const std::vector<std::string>& texts) {
   std::vector<T> values;
   for (const std::string& text : texts) {
-    DIG_TRY(T value, parse(text));
+    DIG_TRY(T value, parse_flag<T>(flag, text));
     values.push_back(std::move(value));
   }
   return values;
@@ -73,7 +81,11 @@ Result<std::shared_ptr<const turn::CredentialSource>> credentials_of(const TurnF
   }
   sources->add(std::move(users));
   if (!flags.secret_files.empty()) {
-    DIG_TRY(auto secrets, parse_all<std::string>(flags.secret_files, read_secret));
+    std::vector<std::string> secrets;
+    for (const std::string& file : flags.secret_files) {
+      DIG_TRY(std::string secret, read_secret(file));
+      secrets.push_back(std::move(secret));
+    }
     sources->add(std::make_unique<turn::RestSecrets>(std::move(secrets)));
   }
   return sources;
@@ -152,12 +164,12 @@ turn::TokenBucket::Rate rate_of(std::uint64_t kilobits) {
 
 Result<net::TurnServiceOptions> options_of(const TurnFlags& flags) {
   net::TurnServiceOptions options;
-  DIG_TRY(options.listen, parse_all<Endpoint>(flags.listen, Endpoint::parse));
-  DIG_TRY(options.relay_ips, parse_all<IpAddress>(flags.relay_ips, IpAddress::parse));
-  DIG_TRY(options.public_ips, parse_all<IpAddress>(flags.public_ips, IpAddress::parse));
-  DIG_TRY(options.allowed_peers, parse_all<Cidr>(flags.allowed_peers, Cidr::parse));
+  DIG_TRY(options.listen, parse_flags<Endpoint>("--listen", flags.listen));
+  DIG_TRY(options.relay_ips, parse_flags<IpAddress>("--relay-ip", flags.relay_ips));
+  DIG_TRY(options.public_ips, parse_flags<IpAddress>("--public-ip", flags.public_ips));
+  DIG_TRY(options.allowed_peers, parse_flags<Cidr>("--allow-peer", flags.allowed_peers));
   if (!flags.alternate_ip.empty()) {
-    DIG_TRY(options.alternate_ip, IpAddress::parse(flags.alternate_ip));
+    DIG_TRY(options.alternate_ip, parse_flag<IpAddress>("--alt-ip", flags.alternate_ip));
     if (options.listen.empty() || options.listen.front().address.is_unspecified()) {
       return fail(Errc::invalid_argument, "--alt-ip needs --listen with an address of this machine");
     }
@@ -214,7 +226,7 @@ int run_turn(Context& context, const TurnFlags& flags) {
   Console& console = context.console;
   std::optional<Endpoint> redirect;
   if (!flags.redirect.empty()) {
-    const auto parsed = Endpoint::parse(flags.redirect);
+    const auto parsed = parse_flag<Endpoint>("--redirect", flags.redirect);
     if (!parsed) return report_failure(console, parsed.error());
     redirect = *parsed;
   }

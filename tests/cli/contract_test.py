@@ -7,7 +7,7 @@ import unittest
 from harness import AS_ORDINARY_USER, CommandTest, Running, STRANGER, flip_a_byte, run
 
 STORE = "ab" * 32
-COMMANDS = ["id", "add", "ls", "rm", "verify", "serve", "get", "connect", "ports"]
+COMMANDS = ["id", "add", "ls", "rm", "verify", "serve", "get", "connect", "turn", "ports"]
 
 
 class Help(CommandTest):
