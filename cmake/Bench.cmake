@@ -16,3 +16,8 @@ if(NOT TARGET interop_peer)
   target_link_libraries(interop_peer PRIVATE dignet::dignet dignet_options)
 endif()
 add_dependencies(benches interop_peer)
+
+# The load of bench/turn_bench.py.
+add_executable(turn_load ${CMAKE_SOURCE_DIR}/bench/turn_load.cpp)
+target_link_libraries(turn_load PRIVATE dignet_net dignet_options)
+add_dependencies(benches turn_load)

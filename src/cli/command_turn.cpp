@@ -34,6 +34,7 @@ struct TurnFlags {
   std::vector<std::string> allowed_peers;
   std::size_t threads = 1;
   std::size_t user_quota = 64;
+  std::size_t source_quota = 256;
   std::size_t total_quota = 65'536;
   std::uint64_t allocation_kbps = 0;
   std::uint64_t total_kbps = 0;
@@ -181,6 +182,7 @@ Result<net::TurnServiceOptions> options_of(const TurnFlags& flags) {
   options.max_port = flags.max_port;
   options.threads = flags.threads;
   options.quotas.per_user = flags.user_quota;
+  options.quotas.per_source = flags.source_quota;
   options.quotas.total = flags.total_quota;
   options.limits.allocation_bandwidth = rate_of(flags.allocation_kbps);
   options.limits.server_bandwidth = rate_of(flags.total_kbps);
@@ -289,6 +291,9 @@ Action define_turn(CLI::App& app) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   app.add_option("--user-quota", flags->user_quota, "Allocations of one user")->type_name("N")->capture_default_str();
+  app.add_option("--source-quota", flags->source_quota, "Allocations from one address")
+      ->type_name("N")
+      ->capture_default_str();
   app.add_option("--total-quota", flags->total_quota, "Allocations in all")->type_name("N")->capture_default_str();
   app.add_option("--allocation-kbps", flags->allocation_kbps, "Kilobits a second of one allocation; 0: no limit")
       ->type_name("N");

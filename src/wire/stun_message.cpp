@@ -104,6 +104,41 @@ std::optional<BytesView> Message::find(Attribute type) const noexcept {
   return std::nullopt;
 }
 
+bool is_understood(Attribute type) noexcept {
+  if (!is_comprehension_required(type)) return true;
+  switch (type) {
+    case Attribute::mapped_address:
+    case Attribute::change_request:
+    case Attribute::username:
+    case Attribute::message_integrity:
+    case Attribute::error_code:
+    case Attribute::unknown_attributes:
+    case Attribute::channel_number:
+    case Attribute::lifetime:
+    case Attribute::xor_peer_address:
+    case Attribute::data:
+    case Attribute::realm:
+    case Attribute::nonce:
+    case Attribute::xor_relayed_address:
+    case Attribute::requested_address_family:
+    case Attribute::even_port:
+    case Attribute::requested_transport:
+    case Attribute::dont_fragment:
+    case Attribute::message_integrity_sha256:
+    case Attribute::password_algorithm:
+    case Attribute::userhash:
+    case Attribute::xor_mapped_address:
+    case Attribute::reservation_token:
+    case Attribute::priority:
+    case Attribute::use_candidate:
+    case Attribute::padding:
+    case Attribute::response_port:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Writer::Writer(MutableBytes out, const Header& header) noexcept : out_(out) {
   if (out_.size() < k_header_size) {
     has_overflowed_ = true;

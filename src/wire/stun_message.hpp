@@ -83,6 +83,9 @@ enum class Attribute : std::uint16_t {
   return static_cast<std::uint16_t>(type) < 0x8000;
 }
 
+// Whether an attribute is known here, or may be ignored by whoever does not know it (RFC 8489 §14).
+[[nodiscard]] bool is_understood(Attribute type) noexcept;
+
 using TransactionId = std::array<std::byte, 12>;
 
 struct Header {

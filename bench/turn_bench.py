@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Our TURN server against Debian's coturn in one run: CPU nanoseconds per relayed packet, counted at the far end, and
+memory per idle allocation.
+
+Both servers run on one core, with one thread that relays; the load comes from bench/turn_load.cpp on the other core. The
+servers take turns; medians are printed. CPU time is the process's, from the kernel's accounts, over the packets that
+arrived. Everything runs in a network namespace in which there is nothing but loopback.
+
+usage: turn_bench.py [--rounds 5] [--seconds 2] [--allocations 10000]
+"""
+import argparse
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import fetch_bench
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(SOURCE / "tests/interop"))
+os.environ.setdefault("DIGNET_COMMAND", str(fetch_bench.DIGNET))
+import turn_lab  # noqa: E402
+
+LOAD = fetch_bench.BIN / "turn_load"
+SERVERS = {"ours": turn_lab.OURS, "coturn": turn_lab.THEIRS}
+# name: flags of the load
+LOADS = {
+    "one flow, saturated, 100 B": ["--size", "100"],
+    "one flow, saturated, 1200 B": ["--size", "1200"],
+    "100 client pairs, 1200 B": ["--size", "1200", "--clients", "100", "--pairs", "1", "--burst", "1"],
+    "paced at 20 kpps, 1200 B": ["--size", "1200", "--burst", "1", "--pps", "20000"],
+    "bursts of 16 by UDP_SEGMENT, 1200 B": ["--size", "1200", "--burst", "16", "--gso", "1"],
+    "bursts of 16 by sendmmsg, 1200 B": ["--size", "1200", "--burst", "16"],
+}
+
+
+def pin(process, core):
+    for task in os.listdir(f"/proc/{process.pid}/task"):
+        os.sched_setaffinity(int(task), {core})
+
+
+def load(server, *flags):
+    return subprocess.Popen([LOAD, f"{server}:3478", turn_lab.USER, turn_lab.PASSWORD, *flags], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True)
+
+
+def measure(program, server, flags, seconds):
+    """CPU nanoseconds per packet that arrived, packets a second, and the share that was lost."""
+    generator = load(server, *flags, "--seconds", str(seconds))
+    if not generator.stdout.readline():
+        sys.exit(f"no load on {server}")
+    pin(generator, 1)
+    before = fetch_bench.cpu_of(program.process.pid)
+    generator.stdin.write("\n")
+    generator.stdin.flush()
+    result = json.loads(generator.stdout.readline())
+    cpu = fetch_bench.cpu_of(program.process.pid) - before
+    generator.communicate()
+    arrived = max(1, result["arrived"])
+    return cpu * 1e9 / arrived, arrived / seconds, 1 - arrived / max(1, result["sent"])
+
+
+def memory_per_allocation(program, server, count):
+    before = program.resident_kilobytes()
+    generator = load(server, "--clients", str(count), "--hold", "1")
+    if not generator.stdout.readline():
+        sys.exit(f"no allocations on {server}")
+    grown = program.resident_kilobytes() - before
+    generator.communicate("\n")
+    return grown / count
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2)
+    parser.add_argument("--allocations", type=int, default=10_000)
+    arguments = parser.parse_args()
+    turn_lab.enter_namespace()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    with tempfile.TemporaryDirectory() as folder:
+        user = f"{turn_lab.USER}:{turn_lab.PASSWORD}"
+        os.mkdir(f"{folder}/theirs")
+        most = str(arguments.allocations + 1000)
+        with turn_lab.dignet_turn(f"{folder}/home", "--user", user, "--user-quota", most, "--source-quota", most) as ours, \
+                turn_lab.coturn(f"{folder}/theirs", "-a", "-u", user, "-m", "1", "--no-tls", "--no-dtls") as theirs:
+            programs = {"ours": ours, "coturn": theirs}
+            for name, program in programs.items():
+                kilobytes = memory_per_allocation(program, SERVERS[name], arguments.allocations)
+                print(f"memory of an idle allocation, {arguments.allocations} of them: {name} {kilobytes:.2f} KiB")
+            for program in programs.values():
+                pin(program.process, 0)
+            for title, flags in LOADS.items():
+                results = {name: [] for name in programs}
+                for _ in range(arguments.rounds):
+                    for name, program in programs.items():
+                        results[name].append(measure(program, SERVERS[name], flags, arguments.seconds))
+                middle = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in results.items()}
+                ratio = middle["ours"][0] / middle["coturn"][0]
+                print(f"{title}: " + ", ".join(
+                    f"{name} {cpu:.0f} ns a packet at {rate / 1000:.0f} kpps ({lost:.0%} lost)"
+                    for name, (cpu, rate, lost) in middle.items()) + f"; ratio {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()
