@@ -187,7 +187,7 @@ TEST(AllocationHostile, IndicationsOfOtherKindsAndRequestsAreCounted) {
 }
 
 TEST(AllocationHostile, AStreamWithoutFramesIsTheEndOfTheLeg) {
-  for (const char* text : {"SSH-2.0-x\r\n", "\x16\x03\x01\x02"}) {
+  for (const char* text : {"\xC0\xDE\xC0\xDE", "\x16\x03\x01\x02"}) {
     AllocationPair pair({}, config_with(StunTransport::tcp));
     pair.open();
     pair.receive(as_bytes(text));
