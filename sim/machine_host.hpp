@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -79,10 +80,19 @@ class MachineHost final : private DatagramOwner {
 
   [[nodiscard]] DatagramNetwork& datagrams() { return world_.datagrams(); }
 
+  // A machine with one kind of event has no variant of them.
+  [[nodiscard]] static std::uint64_t kind_of(const typename M::Event& event) {
+    if constexpr (requires { event.index(); }) {
+      return event.index();
+    } else {
+      return 0;
+    }
+  }
+
   [[nodiscard]] bool pass_event() {
     auto event = machine_.poll_event();
     if (!event) return false;
-    world_.trace().add(world_.now(), number_.value, TraceKind::output, event->index());
+    world_.trace().add(world_.now(), number_.value, TraceKind::output, kind_of(*event));
     on_event_(now(), std::move(*event));
     return true;
   }
