@@ -63,8 +63,14 @@ net::UniqueFd open_socket(IpFamily family) {
 // One allocation behind one connected socket, set up step by step.
 class Client {
  public:
-  Client(const Options& options, Rng& rng)
-      : fd_(open_socket(options.server.address.family())), allocation_(net::monotonic_now(), config(options), rng) {
+  // Each has a loopback address of its own, as clients have: servers count what a source asks for.
+  Client(const Options& options, std::size_t index, Rng& rng)
+      : fd_(open_socket(IpFamily::v4)), allocation_(net::monotonic_now(), config(options), rng) {
+    const auto number = static_cast<std::uint16_t>(index + 1);
+    const IpAddress own =
+        IpAddress::v4({127, 1, static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number & 0xff)});
+    const net::SocketAddress from(Endpoint{own, 0});
+    if (::bind(fd_.value(), from.get(), from.size()) != 0) give_up("bind of a client");
     const net::SocketAddress to(options.server);
     if (::connect(fd_.value(), to.get(), to.size()) != 0) give_up("connect");
   }
@@ -243,7 +249,7 @@ int main(int argc, char** argv) {
   std::vector<std::unique_ptr<Client>> clients;
   std::vector<Endpoint> relayed;
   for (std::size_t i = 0; i < options["clients"] * (options["pairs"] != 0 ? 2 : 1); ++i) {
-    clients.push_back(std::make_unique<Client>(options, rng));
+    clients.push_back(std::make_unique<Client>(options, i, rng));
     relayed.push_back(clients.back()->allocate());
   }
   if (options["hold"] != 0) {
