@@ -136,26 +136,32 @@ class Client {
   bool is_bound_ = false;
 };
 
-// Counts what arrives on some sockets until told to stop.
+// Counts what arrives on some sockets until told that no more is sent and nothing came for a while.
 class Sink {
  public:
   explicit Sink(std::vector<int> sockets) : sockets_(std::move(sockets)), thread_([this] { run(); }) {
     const int on = 1;
     for (const int fd : sockets_) ::setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof on);
   }
-  ~Sink() {
-    is_stopped_ = true;
+  // Waits for what is under way.
+  [[nodiscard]] std::uint64_t finish() {
+    is_sending_over_ = true;
     thread_.join();
+    return bytes_;
   }
-  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
+  static constexpr int k_quiet_milliseconds = 100;
+
   void run() {
     std::vector<std::byte> buffer(65'536);
     std::vector<pollfd> ready;
     for (const int fd : sockets_) ready.push_back({fd, POLLIN, 0});
-    while (!is_stopped_) {
-      if (::poll(ready.data(), ready.size(), 20) <= 0) continue;
+    for (;;) {
+      if (::poll(ready.data(), ready.size(), k_quiet_milliseconds) <= 0) {
+        if (is_sending_over_) return;
+        continue;
+      }
       for (const pollfd& one : ready) {
         if ((one.revents & POLLIN) == 0) continue;
         for (ssize_t size; (size = ::recv(one.fd, buffer.data(), buffer.size(), MSG_DONTWAIT)) > 0;) {
@@ -165,8 +171,8 @@ class Sink {
     }
   }
   std::vector<int> sockets_;
-  std::atomic<std::uint64_t> bytes_ = 0;
-  std::atomic<bool> is_stopped_ = false;
+  std::uint64_t bytes_ = 0;  // of the thread until it was joined
+  std::atomic<bool> is_sending_over_ = false;
   std::thread thread_;
 };
 
@@ -279,14 +285,9 @@ int main(int argc, char** argv) {
   std::fflush(stdout);
   char ignored = 0;
   (void)!::read(STDIN_FILENO, &ignored, 1);  // the measuring program reads the clocks first
-  std::uint64_t sent = 0;
-  std::uint64_t arrived = 0;
-  {
-    Sink sink(far_ends);
-    sent = send_for(options, flows);
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // what is under way
-    arrived = sink.bytes();
-  }
+  Sink sink(far_ends);
+  const std::uint64_t sent = send_for(options, flows);
+  const std::uint64_t arrived = sink.finish();
   const std::size_t unit = options["size"] + (step == 2 ? 4 : 0);  // a client gets its data behind a channel header
   std::printf("{\"sent\":%llu,\"arrived\":%llu,\"seconds\":%zu}\n", static_cast<unsigned long long>(sent),
               static_cast<unsigned long long>(arrived / unit), options["seconds"]);

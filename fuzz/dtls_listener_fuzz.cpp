@@ -2,38 +2,19 @@
 // The door of a DTLS port: the input is a list of datagrams, raw or made from an honest ClientHello, from several
 // sources and at several times. An answer is never larger than the question, and a session exists only for whoever has
 // a cookie that was sent to that very endpoint lately.
-#include <algorithm>
 #include <cstdint>
 #include <map>
 
 #include "crypto/dtls_listener.hpp"
 #include "crypto/testing/dtls_pair.hpp"
+#include "input.hpp"
 
 namespace {
 
 using namespace dig;
 using namespace dig::crypto;
-
-void require(bool holds) {
-  if (!holds) __builtin_trap();
-}
-
-struct Input {
-  const std::uint8_t* data;
-  std::size_t size;
-
-  std::uint8_t byte() {
-    if (size == 0) return 0;
-    --size;
-    return *data++;
-  }
-  BytesView take(std::size_t count) {
-    const BytesView taken(reinterpret_cast<const std::byte*>(data), std::min(count, size));
-    data += taken.size();
-    size -= taken.size();
-    return taken;
-  }
-};
+using fuzz::Input;
+using fuzz::require;
 
 struct Contexts {
   std::shared_ptr<const TlsContext> client = testing::make_context(TlsTransport::datagram, testing::client_config());

@@ -2,38 +2,19 @@
 // A DTLS session of either role and an honest peer, over a network that may do anything: the input is a list of
 // operations. Whatever happens: no datagram but what the peer sent, and each once; bounded sizes and memory; TlsClosed
 // is the last event.
-#include <algorithm>
 #include <cstdint>
 #include <set>
 #include <variant>
 
 #include "crypto/testing/dtls_pair.hpp"
+#include "input.hpp"
 
 namespace {
 
 using namespace dig;
 using namespace dig::crypto;
-
-void require(bool holds) {
-  if (!holds) __builtin_trap();
-}
-
-struct Input {
-  const std::uint8_t* data;
-  std::size_t size;
-
-  std::uint8_t byte() {
-    if (size == 0) return 0;
-    --size;
-    return *data++;
-  }
-  BytesView take(std::size_t count) {
-    const BytesView taken(reinterpret_cast<const std::byte*>(data), std::min(count, size));
-    data += taken.size();
-    size -= taken.size();
-    return taken;
-  }
-};
+using fuzz::Input;
+using fuzz::require;
 
 constexpr DtlsLimits k_limits{.max_datagram = 500, .max_input = 5000, .max_output = 20'000};
 

@@ -2,9 +2,9 @@
 // A store client that asked for something, fed with any bytes in pieces of any size. Whatever comes, it hands on only
 // chunks it asked for, each once, in order and of the right size.
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/byte_reader.hpp"
+#include "input.hpp"
 #include "proto/store_exchange/client.hpp"
 #include "store/merkle.hpp"
 
@@ -12,13 +12,10 @@ namespace {
 
 using namespace dig;
 using namespace dig::exchange;
+using fuzz::require;
 
 // The last chunk is small, so that short inputs reach the end of a chunk.
 constexpr std::uint64_t k_archive_size = 2 * store::k_chunk_size + 5;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 void ask(ExchangeClient& client, Instant now, std::uint8_t questions) {
   const ArchiveId archive{.store = {}, .root = {}, .size = k_archive_size};

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store server fed with any bytes, answers in any order, and a peer that takes output as it likes.
 #include <algorithm>
-#include <cstdlib>
 #include <vector>
 
 #include "base/byte_reader.hpp"
+#include "input.hpp"
 #include "proto/store_exchange/server.hpp"
 
 namespace {
 
 using namespace dig;
 using namespace dig::exchange;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using fuzz::require;
 
 class Run {
  public:

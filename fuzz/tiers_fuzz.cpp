@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The value of --tiers: it becomes a set with a tier in it, which reads back from its numbers and from its names, or an
 // error that says what is wrong.
-#include <cstdlib>
 #include <string>
 
+#include "input.hpp"
 #include "ladder/tier_set.hpp"
 
 namespace {
 
 using namespace dig::ladder;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
+using dig::fuzz::require;
 
 }  // namespace
 

@@ -2,38 +2,19 @@
 // A TLS session of either role and an honest peer, with somebody on the wire between them who may do anything: the
 // input is a list of operations. Whatever happens: no plaintext but what the peer wrote, bounded memory, TlsClosed is
 // the last event.
-#include <algorithm>
 #include <cstdint>
 #include <variant>
 
 #include "crypto/testing/tls_pair.hpp"
 #include "crypto/testing/virtual_world.hpp"
+#include "input.hpp"
 
 namespace {
 
 using namespace dig;
 using namespace dig::crypto;
-
-void require(bool holds) {
-  if (!holds) __builtin_trap();
-}
-
-struct Input {
-  const std::uint8_t* data;
-  std::size_t size;
-
-  std::uint8_t byte() {
-    if (size == 0) return 0;
-    --size;
-    return *data++;
-  }
-  BytesView take(std::size_t count) {
-    const BytesView taken(reinterpret_cast<const std::byte*>(data), std::min(count, size));
-    data += taken.size();
-    size -= taken.size();
-    return taken;
-  }
-};
+using fuzz::Input;
+using fuzz::require;
 
 struct Contexts {
   std::shared_ptr<const TlsContext> client = testing::make_context(TlsTransport::stream, testing::client_config());

@@ -4,11 +4,11 @@
 // Whatever comes, the machine stays within its bounds, every drain ends, and nothing follows the last event.
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <vector>
 
 #include "base/byte_reader.hpp"
 #include "base/rng.hpp"
+#include "input.hpp"
 #include "proto/turn_client/allocation.hpp"
 #include "wire/stun_attributes.hpp"
 #include "wire/stun_integrity.hpp"
@@ -17,15 +17,12 @@ namespace {
 
 using namespace dig;
 using namespace dig::turn;
+using fuzz::require;
 
 constexpr std::string_view k_user = "u";
 constexpr std::string_view k_password = "p";
 constexpr std::string_view k_realm = "r";
 constexpr std::size_t k_max_drained = 2000;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
 
 AllocationConfig config_of(std::uint8_t options) {
   AllocationConfig config{.server = {IpAddress::v4({20, 0, 0, 1}), 3478},

@@ -5,32 +5,14 @@
 #include <cstdint>
 #include <variant>
 
+#include "input.hpp"
 #include "proto/yamux/session.hpp"
 
 namespace {
 
 using namespace dig;
-
-void require(bool holds) {
-  if (!holds) __builtin_trap();
-}
-
-struct Input {
-  const std::uint8_t* data;
-  std::size_t size;
-
-  std::uint8_t byte() {
-    if (size == 0) return 0;
-    --size;
-    return *data++;
-  }
-  BytesView take(std::size_t count) {
-    const BytesView taken(reinterpret_cast<const std::byte*>(data), std::min(count, size));
-    data += taken.size();
-    size -= taken.size();
-    return taken;
-  }
-};
+using fuzz::Input;
+using fuzz::require;
 
 void send_frame(Input& in, yamux::Session& session, Instant now) {
   YamuxHeader header{.type = static_cast<YamuxType>(in.byte() % 4),
