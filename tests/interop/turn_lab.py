@@ -29,7 +29,7 @@ def enter_namespace():
             subprocess.run(["ip", "-6", "address", "add", f"{address}/128", "dev", "lo", "nodad"], check=True)
         return
     environment = os.environ | {"DIGNET_TEST_NAMESPACE": "1"}
-    os.execvpe("unshare", ["unshare", "--map-root-user", "--net", sys.executable, *sys.argv], environment)
+    os.execvpe("unshare", ["unshare", "--map-root-user", "--net", "--mount", sys.executable, *sys.argv], environment)
 
 
 class Program:
