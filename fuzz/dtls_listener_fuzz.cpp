@@ -2,6 +2,7 @@
 // The door of a DTLS port: the input is a list of datagrams, raw or made from an honest ClientHello, from several
 // sources and at several times. An answer is never larger than the question, and a session exists only for whoever has
 // a cookie that was sent to that very endpoint lately.
+#include <array>
 #include <cstdint>
 #include <map>
 
@@ -33,8 +34,9 @@ Bytes first_datagram(DtlsSession& client, Instant now) {
 constexpr std::size_t k_cookie_at = 13 + 12 + 2 + 32 + 1;
 
 Bytes with_cookie(const Bytes& hello, BytesView cookie, std::uint8_t message_sequence) {
-  Bytes changed(hello.begin(), hello.begin() + k_cookie_at);
-  changed.push_back(static_cast<std::byte>(cookie.size()));
+  Bytes changed;
+  append(changed, BytesView(hello).first(k_cookie_at));
+  append(changed, std::array{static_cast<std::byte>(cookie.size())});
   append(changed, cookie);
   append(changed, BytesView(hello).subspan(k_cookie_at + 1));
   const auto write = [&](std::size_t at, std::size_t value) {
