@@ -116,18 +116,21 @@ TEST_F(FetchTest, one_resource_is_fetched_without_the_rest) {
   const auto store = add(holder, folder / "site");
   ASSERT_TRUE(store);
   Node* const getter = start("getter", false);
-  const auto page = fetch(
-      getter, {.urn = store->urn + "/docs/page.html", .peers = holder->addresses(), .output = folder / "page.html"});
+  const fs::path out = folder / "out";
+  fs::create_directory(out);
+  const auto page =
+      fetch(getter, {.urn = store->urn + "/docs/page.html", .peers = holder->addresses(), .output = out / "page.html"});
   ASSERT_TRUE(page) << page.error().message();
   EXPECT_EQ(page->bytes, text.size());
   EXPECT_LT(page->fetched_bytes, store->bytes / 4);
-  EXPECT_EQ(read_file(folder / "page.html"), text);
+  EXPECT_EQ(read_file(out / "page.html"), text);
+  EXPECT_EQ(fs::status(out / "page.html").permissions(), fs::status(folder / "site/docs/page.html").permissions());
 
   const FetchRequest missing{
-      .urn = store->urn + "/docs/none.html", .peers = holder->addresses(), .output = folder / "none"};
+      .urn = store->urn + "/docs/none.html", .peers = holder->addresses(), .output = out / "none"};
   EXPECT_EQ(code_of(fetch(getter, missing)), Errc::resource_not_found);
   EXPECT_EQ(code_of(fetch(getter, missing)), Errc::resource_not_found);
-  EXPECT_FALSE(fs::exists(folder / "none"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(out), {}), 1) << "only the page is left behind";
   const auto rest = fetch(getter, {.urn = store->urn, .peers = holder->addresses()});
   ASSERT_TRUE(rest) << rest.error().message();
   EXPECT_GT(rest->reused_bytes, 0U);
