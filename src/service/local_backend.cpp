@@ -126,7 +126,7 @@ Result<void> LocalBackend::start_add(const CallPtr& call, const json::object& pa
   dignet::AddOptions options;
   DIG_TRY(options.store_id, optional_text(params, "store_id"));
   DIG_TRY(Node* const running, node());
-  running->add_store(
+  call->operation = running->add_store(
       std::move(path), std::move(options),
       [call](const dignet::OperationEvent& event) {
         const auto* progress = std::get_if<dignet::ProgressEvent>(&event);
@@ -162,7 +162,7 @@ Result<void> LocalBackend::start_remove(const CallPtr& call, const json::object&
 Result<void> LocalBackend::start_verify(const CallPtr& call, const json::object& params) {
   DIG_TRY(std::optional<std::string> urn, optional_text(params, "urn"));
   DIG_TRY(Node* const running, node());
-  running->verify_stores(std::move(urn), [this, call](Result<dignet::VerifyReport> verified) {
+  call->operation = running->verify_stores(std::move(urn), [this, call](Result<dignet::VerifyReport> verified) {
     if (!verified) return finish(call, error_reply(verified.error()));
     Reply reply{.ok = true, .body = verify_form(*verified)};
     if (!verified->damaged.empty()) {

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stores through the public API, between real nodes on the loopback interface.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "node_fixture.hpp"
@@ -106,6 +110,31 @@ TEST_F(FetchTest, a_cancelled_fetch_can_be_started_again_on_the_same_node) {
   const auto report = fetch(getter, {.urn = store.urn, .peers = holder->addresses()});
   ASSERT_TRUE(report) << report.error().message();
   EXPECT_EQ(report->reused_bytes + report->fetched_bytes, store.bytes);
+}
+
+TEST_F(FetchTest, a_cancelled_add_leaves_nothing_and_a_cancelled_verify_does_not_begin) {
+  Node* const node = start("node", false);
+  write_file(folder / "source/data.bin", random_text(4 << 20, 1));
+  // As another process that changes the home: no store can be added before this ends.
+  const int stores = ::open((folder / "node/stores").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(::flock(stores, LOCK_EX), 0);
+  bool has_begun = false;
+  std::vector<Errc> ended;
+  const auto note = [&](const auto& result) { ended.push_back(code_of(result)); };
+  const OperationId adding =
+      node->add_store(folder / "source", {}, [&](const OperationEvent&) { has_begun = true; }, note);
+  const OperationId verifying = node->verify_stores(std::nullopt, note);  // long jobs run one after another
+  EXPECT_TRUE(run_until([&] { return has_begun; }));
+  node->cancel(verifying);
+  node->cancel(adding);
+  ::close(stores);
+  ASSERT_TRUE(run_until([&] { return ended.size() == 2; }));
+  EXPECT_EQ(ended, (std::vector{Errc::cancelled, Errc::cancelled}));
+  node->cancel(adding);  // too late: nothing happens
+  EXPECT_TRUE(list(node)->empty());
+  EXPECT_TRUE(fs::is_empty(folder / "node/stores"));
+  EXPECT_TRUE(fs::is_empty(folder / "node/tmp"));
+  EXPECT_TRUE(add(node, folder / "source"));
 }
 
 TEST_F(FetchTest, one_resource_is_fetched_without_the_rest) {

@@ -220,6 +220,8 @@ Result<AddedStore> LocalStore::add(const fs::path& path, const Identity& identit
   DIG_CHECK(archive.sync());
 
   DIG_TRY(const File lock, paths_->lock());
+  // The last moment: making it durable and waiting for the lock may have taken long.
+  if (progress && !progress(info.bytes, info.bytes)) return fail(Errc::cancelled);
   DIG_TRY(const SignedManifest signed_manifest, sign(identity, store_id, root, info.bytes));
   DIG_TRY(const Manifest manifest, Manifest::decode(signed_manifest.manifest));
   DIG_CHECK(finish_removal(manifest.store_id, root));

@@ -187,6 +187,20 @@ TEST_F(LocalStoreTest, AnAddCanBeCancelledAtAnyMomentAndLeavesNothing) {
   }
 }
 
+// Making it durable and waiting for the lock come after the last byte, and may take long.
+TEST_F(LocalStoreTest, AnAddCanBeCancelledUntilItIsPublished) {
+  make_source();
+  bool is_hashed = false;
+  const auto after_the_last_byte = [&](std::uint64_t done, std::uint64_t total) {
+    return !std::exchange(is_hashed, done == total);
+  };
+  const auto added = store->add(source, identity, {}, after_the_last_byte);
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().code(), Errc::cancelled);
+  EXPECT_TRUE(tree_of(home / "stores").empty());
+  EXPECT_TRUE(tree_of(home / "tmp").empty());
+}
+
 TEST_F(LocalStoreTest, RemovingTakesFilesAndRowsButNotOpenReaders) {
   make_source();
   const AddedStore added = add();
