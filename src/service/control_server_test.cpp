@@ -293,7 +293,7 @@ TEST_F(ControlTest, ALineWithoutAnEndIsCutOffAtTheLimit) {
 }
 
 TEST_F(ControlTest, AClientHasALimitedNumberOfCalls) {
-  const auto server = serve({.max_calls_per_client = 2});
+  const auto server = serve({.session = {.max_calls = 2}});
   RawClient raw(loop_, home_);
   raw.send(R"({"id":1,"method":"hang"})");
   raw.send(R"({"id":2,"method":"hang"})");
