@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A TURN client that a script drives: one allocation, commands as lines on stdin, events as lines of JSON on stdout.
 //
-//   turn_client URI USER PASSWORD [CA-FILE [PROXY]]
+//   turn_client URI USER PASSWORD CA-FILE SECONDS
+//     CA-FILE  an authority to trust beside those of the system; empty: none
+//     SECONDS  after which an allocation is refreshed at the latest, whatever the server grants
 //   permit IP | bind IP:PORT | send IP:PORT TEXT | status | release
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 #include <iterator>
 #include <sstream>
 
+#include "base/decimal.hpp"
 #include "crypto/system_rng.hpp"
 #include "net/leg_settings.hpp"
 #include "net/turn_client.hpp"
@@ -38,17 +41,18 @@ class Driver {
   Result<void> start(std::span<char* const> arguments) {
     DIG_TRY(const dig::StunUri uri, dig::StunUri::parse(arguments[1]));
     dig::net::LegSettingsConfig settings_config;
-    if (arguments.size() > 4 && *arguments[4] != '\0') {
+    if (*arguments[4] != '\0') {
       std::ifstream file(arguments[4]);
       settings_config.more_authorities_pem.assign(std::istreambuf_iterator<char>(file), {});
     }
-    if (arguments.size() > 5) settings_config.https_proxy = arguments[5];
+    DIG_TRY(const std::uint64_t seconds, dig::parse_decimal(arguments[5], 3600));
     DIG_TRY(const auto settings, dig::net::LegSettings::create(settings_config));
     dig::net::TurnClient::Config config{.server = {.transport = uri.transport, .host = uri.host, .port = uri.port},
                                         .leg = settings.for_stun(uri.transport, uri.host),
                                         .allocation = {}};
     config.allocation.credentials = {arguments[2], arguments[3]};
     config.allocation.address_policy = dig::stun::AddressPolicy::any_unicast;
+    config.limits.max_lifetime = std::chrono::seconds(seconds);
     client_ = std::make_unique<dig::net::TurnClient>(
         loop_, resolver_, rng_, std::move(config),
         dig::net::TurnClient::Handlers{
@@ -86,6 +90,7 @@ class Driver {
   }
 
   void watch_input() {
+    input_.reset();  // one watch of a descriptor at a time
     input_ = std::make_unique<dig::net::ReadableWatch>(loop_, STDIN_FILENO, [this] { read_input(); });
   }
 
@@ -127,10 +132,8 @@ class Driver {
     DIG_TRY(const Endpoint peer, Endpoint::parse(target));
     if (command == "bind") return client_->bind_channel(peer);
     if (client_->send(peer, std::as_bytes(std::span(text))) == dig::turn::SendResult::taken) return {};
-    return dig::fail(dig::Errc::invalid_argument, "not sent: " + line_of(command, target));
+    return dig::fail(dig::Errc::invalid_argument, "not sent to " + target);
   }
-
-  static std::string line_of(const std::string& command, const std::string& target) { return command + " " + target; }
 
   void tell_status() {
     const auto status = client_->snapshot();
@@ -155,8 +158,8 @@ class Driver {
 
 int main(int argc, char** argv) {
   const std::span arguments(argv, static_cast<std::size_t>(argc));
-  if (arguments.size() < 4) {
-    std::cerr << "usage: turn_client URI USER PASSWORD [CA-FILE [PROXY]]\n";
+  if (arguments.size() != 6) {
+    std::cerr << "usage: turn_client URI USER PASSWORD CA-FILE SECONDS\n";
     return 2;
   }
   dig::net::Loop loop;
