@@ -25,6 +25,8 @@ foreach(source IN LISTS fuzz_sources)
   if(DIGNET_TESTS)
     add_executable(${name}_replay ${source})
     target_link_libraries(${name}_replay PRIVATE dignet_fuzz_replay dignet_crypto_testing dignet_service dignet_options)
+    # GCC 12 sees writes behind the end of every Bytes that is made and then appended to.
+    target_compile_options(${name}_replay PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds>)
     dignet_test(fuzz_replay.${name} replay 120 COMMAND ${name}_replay ${corpus})
   endif()
 endforeach()

@@ -91,18 +91,19 @@ class Node {
   // Stores. All of these do their disk work off the node's core thread.
   // The observer hears the progress: `bytes` are archived and hashed, of `total` of the content and then of the
   // archive.
-  void add_store(std::filesystem::path path, AddOptions options, Observer observer, Completion<StoreInfo> done);
-  void add_store(std::filesystem::path path, AddOptions options, Completion<StoreInfo> done) {
-    add_store(std::move(path), std::move(options), nullptr, std::move(done));
+  OperationId add_store(std::filesystem::path path, AddOptions options, Observer observer, Completion<StoreInfo> done);
+  OperationId add_store(std::filesystem::path path, AddOptions options, Completion<StoreInfo> done) {
+    return add_store(std::move(path), std::move(options), nullptr, std::move(done));
   }
   void list_stores(Completion<std::vector<StoreInfo>> done);
   void remove_store(std::string urn, Completion<void> done);
-  void verify_stores(std::optional<std::string> urn, Completion<VerifyReport> done);
+  OperationId verify_stores(std::optional<std::string> urn, Completion<VerifyReport> done);
   // Fetches a store, or one resource of it. Resumes what an earlier fetch left. The observer hears attempts, paths and
   // progress. Errors: bad_urn, no_holder, all_tiers_failed, chunk_mismatch, manifest_mismatch, unpinned,
   // resource_not_found, disk_full, io_failed, timed_out, cancelled.
   OperationId fetch(FetchRequest request, Observer observer, Completion<FetchReport> done);
-  // Ends an operation; its completion gets Errc::cancelled. What was fetched stays for the next time.
+  // Ends an operation; its completion gets Errc::cancelled, unless it was done before. What was fetched stays for the
+  // next time; of a store that was being added nothing stays.
   void cancel(OperationId operation);
 
  private:

@@ -127,29 +127,28 @@ void Node::handle_protocol(std::string protocol, std::move_only_function<void(St
   });
 }
 
-void Node::add_store(std::filesystem::path path, AddOptions options, Observer observer, Completion<StoreInfo> done) {
+OperationId Node::add_store(std::filesystem::path path, AddOptions options, Observer observer,
+                            Completion<StoreInfo> done) {
   State* const state = state_.get();
   const OperationId id = state->begin(std::move(observer));
-  state->run_store_work<StoreInfo>(
-      State::Length::long_job,
-      [state, id, path = std::move(path), options = std::move(options)]() -> Result<StoreInfo> {
+  state->run_long_job<StoreInfo>(
+      id,
+      [state, id, path = std::move(path), options = std::move(options)](const auto& may_go_on) -> Result<StoreInfo> {
         std::optional<dig::StoreId> store_id;
         if (options.store_id) {
           auto parsed = dig::StoreId::from_hex(*options.store_id);
           if (!parsed) return dig::fail(Errc::invalid_argument, "a store id has 64 hexadecimal digits");
           store_id = *parsed;
         }
-        const auto report = [state, id](std::uint64_t bytes, std::uint64_t total) {
+        const auto report = [&](std::uint64_t bytes, std::uint64_t total) {
           state->observe(id, ProgressEvent{.bytes = bytes, .total = total});
-          return !state->shell_->is_stopping();
+          return may_go_on();
         };
         DIG_TRY(const auto added, state->store_->add(path, state->identity_, store_id, report));
         return to_public(added.info);
       },
-      [state, id, done = std::move(done)](Result<StoreInfo> added) mutable {
-        state->observers_.erase(id);
-        if (done) done(std::move(added));
-      });
+      std::move(done));
+  return id;
 }
 
 void Node::list_stores(Completion<std::vector<StoreInfo>> done) {
@@ -178,20 +177,23 @@ void Node::remove_store(std::string urn, Completion<void> done) {
       std::move(done));
 }
 
-void Node::verify_stores(std::optional<std::string> urn, Completion<VerifyReport> done) {
+OperationId Node::verify_stores(std::optional<std::string> urn, Completion<VerifyReport> done) {
   State* const state = state_.get();
-  state->run_store_work<VerifyReport>(
-      State::Length::long_job,
-      [state, text = std::move(urn)]() -> Result<VerifyReport> {
+  const OperationId id = state->begin(nullptr);
+  state->run_long_job<VerifyReport>(
+      id,
+      [state, text = std::move(urn)](const auto& may_go_on) -> Result<VerifyReport> {
         std::optional<dig::store::Urn> parsed;
         if (text) {
           DIG_TRY(parsed, dig::store::Urn::parse(*text));
         }
-        DIG_TRY(const auto report, state->store_->verify(parsed, state->unless_stopping()));
+        const auto progress = [&](std::uint64_t /*done*/, std::uint64_t /*total*/) { return may_go_on(); };
+        DIG_TRY(const auto report, state->store_->verify(parsed, progress));
         for (const auto& damaged : report.damaged) state->shell_->forget_store(damaged.store_id, damaged.root);
         return to_public(report);
       },
       std::move(done));
+  return id;
 }
 
 OperationId Node::fetch(FetchRequest request, Observer observer, Completion<FetchReport> done) {
@@ -212,6 +214,10 @@ OperationId Node::fetch(FetchRequest request, Observer observer, Completion<Fetc
 
 void Node::cancel(OperationId operation) {
   State* const state = state_.get();
+  if (const auto job = state->long_jobs_.find(operation); job != state->long_jobs_.end()) {
+    job->second.request_stop();
+    return;
+  }
   state->shell_->post([state, operation](dig::Instant now, dig::node::NodeCore& core) {
     if (const auto fetch = state->fetches_.find(operation); fetch != state->fetches_.end()) {
       const auto job = fetch->second;  // its end takes it out of the map

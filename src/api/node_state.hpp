@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 
@@ -45,10 +46,9 @@ struct Node::State final : detail::StreamOperations {
   // Runs blocking store work on a worker and completes `done` with its result.
   template <class T, class Work>
   void run_store_work(Length length, Work work, Completion<T> done);
-  // Ends a long job when the node stops.
-  [[nodiscard]] dig::store::Progress unless_stopping() const {
-    return [this](std::uint64_t /*done*/, std::uint64_t /*total*/) { return !shell_->is_stopping(); };
-  }
+  // The same for a long job, as an operation: work(may_go_on) asks now and then whether it was cancelled.
+  template <class T, class Work>
+  void run_long_job(OperationId operation, Work work, Completion<T> done);
   // Completes on the application's thread; from either side.
   template <class T>
   void complete_later(Completions::Id id, Result<T> result);
@@ -92,6 +92,7 @@ struct Node::State final : detail::StreamOperations {
   Completions completions_;
   OperationId next_operation_ = 1;
   std::map<OperationId, Observer> observers_;
+  std::map<OperationId, std::stop_source> long_jobs_;
   std::move_only_function<void(const NodeEvent&)> on_event_;
   std::map<std::string, std::shared_ptr<std::move_only_function<void(Stream)>>> protocol_handlers_;
 
@@ -128,6 +129,24 @@ void Node::State::run_store_work(Length length, Work work, Completion<T> done) {
                                                     : shell_->run_long_job(std::move(work), std::move(finish));
     if (!is_running) complete_later<T>(id, dig::fail(Errc::limit_reached, "too much disk work is waiting"));
   });
+}
+
+template <class T, class Work>
+void Node::State::run_long_job(OperationId operation, Work work, Completion<T> done) {
+  const std::stop_source stop;
+  long_jobs_.emplace(operation, stop);
+  run_store_work<T>(
+      Length::long_job,
+      [this, token = stop.get_token(), work = std::move(work)]() -> Result<T> {
+        const auto may_go_on = [&] { return !token.stop_requested() && !shell_->is_stopping(); };
+        if (!may_go_on()) return dig::fail(Errc::cancelled);  // while it waited for its turn
+        return work(may_go_on);
+      },
+      [this, operation, done = std::move(done)](Result<T> result) mutable {
+        long_jobs_.erase(operation);
+        observers_.erase(operation);
+        if (done) done(std::move(result));
+      });
 }
 
 }  // namespace dignet

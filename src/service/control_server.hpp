@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Serves a Backend on the control socket of a home: one JSON object a line.
-//   request  {"id":1,"method":"get","params":{…}}
-//   event    {"id":1,"event":{…}}
-//   end      {"id":1,"result":{…}} or {"id":1,"error":{"code","detail","hint",…}}
-// {"id":2,"method":"cancel","params":{"id":1}} ends a call. When a client goes away, its calls are cancelled.
+// Serves a Backend on the control socket of a home: a ControlSession for each client, one JSON object a line. When a
+// client goes away, its calls are cancelled.
 //
 // Thread-safety: the thread of its EventLoop.
 #pragma once
@@ -14,6 +11,7 @@
 
 #include "base/result.hpp"
 #include "service/backend.hpp"
+#include "service/control_session.hpp"
 #include "service/event_loop.hpp"
 #include "service/line_channel.hpp"
 
@@ -23,8 +21,7 @@ class ControlServer {
  public:
   struct Limits {
     std::size_t max_clients = 32;
-    std::size_t max_calls_per_client = 16;
-    std::size_t max_queued_progress = 64 * 1024;  // progress is left out while a client lags by more
+    ControlSession::Limits session;
     LineChannel::Limits channel;
   };
 
@@ -44,10 +41,6 @@ class ControlServer {
 
   ControlServer(EventLoop& loop, Backend& backend, std::filesystem::path home, Limits limits, net::UniqueFd listener);
   void accept_clients();
-  void handle_line(const std::shared_ptr<Client>& client, std::string_view line);
-  void start_call(const std::shared_ptr<Client>& client, std::int64_t id, const std::string& method,
-                  const json::object& params);
-  void forget(int client);
 
   EventLoop& loop_;
   Backend& backend_;

@@ -2,7 +2,9 @@
 // The control socket from end to end: RemoteBackend, the socket, ControlServer, and a double in place of the node.
 #include "service/control_server.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,6 +16,7 @@
 #include "service/control_socket.hpp"
 #include "service/json_forms.hpp"
 #include "service/json_text.hpp"
+#include "service/local_backend.hpp"
 #include "service/remote_backend.hpp"
 
 namespace dig::service {
@@ -134,6 +137,37 @@ TEST_F(ControlTest, WhenTheClientGoesAwayItsCallsAreCancelled) {
   remote->reset();
   wait([&] { return backend_.cancelled == 1; });
   EXPECT_EQ(backend_.hanging(), 0U);
+}
+
+TEST_F(ControlTest, AnAddWhoseClientGoesAwayEndsAndLeavesNothing) {
+  LocalBackend node(loop_, {.home = home_, .listen = false});
+  ASSERT_TRUE(node.node());
+  const auto server = ControlServer::create(loop_, node, home_);
+  ASSERT_TRUE(server);
+  auto remote = RemoteBackend::connect(loop_, home_);
+  const auto other = RemoteBackend::connect(loop_, home_);
+  ASSERT_TRUE(remote && other);
+  std::ofstream(home_ / "first.txt") << std::string(1'000'000, 'a');
+  std::ofstream(home_ / "second.txt") << "b";
+  {
+    // As another process that changes the home: no store can be added before this ends.
+    const net::UniqueFd stores(::open((home_ / "stores").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_EQ(::flock(stores.value(), LOCK_EX), 0);
+    bool has_begun = false;
+    (*remote)->start(
+        "add", {{"path", (home_ / "first.txt").native()}}, [&](const json::object&) { has_begun = true; },
+        [](const Reply&) {});
+    wait([&] { return has_begun; });
+    remote->reset();
+    EXPECT_TRUE(call(**other, "ls").ok);  // comes to the node after the end of the first client
+  }
+  // The node's long jobs run one after another.
+  const Reply added = call(**other, "add", {{"path", (home_ / "second.txt").native()}});
+  ASSERT_TRUE(added.ok);
+  const Reply listed = call(**other, "ls");
+  ASSERT_EQ(listed.body.at("stores").as_array().size(), 1U);
+  EXPECT_EQ(listed.body.at("stores").as_array()[0].as_object().at("urn"), added.body.at("urn"));
+  EXPECT_TRUE(std::filesystem::is_empty(home_ / "tmp"));
 }
 
 TEST_F(ControlTest, WhenTheNodeGoesAwayTheCallFails) {
@@ -259,7 +293,7 @@ TEST_F(ControlTest, ALineWithoutAnEndIsCutOffAtTheLimit) {
 }
 
 TEST_F(ControlTest, AClientHasALimitedNumberOfCalls) {
-  const auto server = serve({.max_calls_per_client = 2});
+  const auto server = serve({.session = {.max_calls = 2}});
   RawClient raw(loop_, home_);
   raw.send(R"({"id":1,"method":"hang"})");
   raw.send(R"({"id":2,"method":"hang"})");

@@ -2,22 +2,17 @@
 #include "service/local_backend.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/json/array.hpp>
 #include <utility>
 
 #include "service/json_forms.hpp"
 #include "service/json_text.hpp"
-#include "service/params.hpp"
 
 namespace dig::service {
 namespace {
 
 using dignet::Node;
 
-constexpr std::int64_t k_max_timeout_ms = 1'000'000'000;
-constexpr std::int64_t k_default_connect_timeout_ms = 30'000;
-constexpr std::int64_t k_max_pings = 1'000'000;
 constexpr Duration k_progress_interval = 20ms;
 
 json::array ports_form(const std::vector<dignet::PortLease>& leases) {
@@ -39,7 +34,7 @@ struct LocalBackend::Call {
   std::optional<dignet::OperationId> operation;
   // connect
   std::optional<dignet::ConnectReport> connected;
-  std::int64_t pings_wanted = 0;
+  std::uint64_t pings_wanted = 0;
   std::vector<double> rtts_ms;
 };
 
@@ -59,33 +54,21 @@ Result<Node*> LocalBackend::node() {
   return node_.get();
 }
 
-LocalBackend::Method LocalBackend::find_method(const std::string& name) {
-  static constexpr std::array<std::pair<std::string_view, Method>, 9> k_methods{{
-      {"id", &LocalBackend::start_id},
-      {"add", &LocalBackend::start_add},
-      {"ls", &LocalBackend::start_list},
-      {"rm", &LocalBackend::start_remove},
-      {"verify", &LocalBackend::start_verify},
-      {"ports", &LocalBackend::start_ports},
-      {"status", &LocalBackend::start_status},
-      {"get", &LocalBackend::start_get},
-      {"connect", &LocalBackend::start_connect},
-  }};
-  const auto* found = std::ranges::find(k_methods, name, &std::pair<std::string_view, Method>::first);
-  return found == k_methods.end() ? nullptr : found->second;
-}
-
 CallId LocalBackend::start(const std::string& method, const json::object& params, EventSink on_event, ReplySink done) {
   auto call = std::make_shared<Call>();
   call->id = next_call_++;
   call->on_event = std::move(on_event);
   call->done = std::move(done);
   calls_.emplace(call->id, call);
-  const Method start_method = find_method(method);
-  const Result<void> started = start_method == nullptr ? fail(Errc::unsupported, "no such method: " + method)
-                                                       : (this->*start_method)(call, params);
-  if (!started) finish(call, failed_operation(*call, started.error()));
+  if (const Result<void> begun = begin(call, method, params); !begun) {
+    finish(call, failed_operation(*call, begun.error()));
+  }
   return call->id;
+}
+
+Result<void> LocalBackend::begin(const CallPtr& call, std::string_view method, const json::object& params) {
+  DIG_TRY(Command command, read_command(method, params));
+  return std::visit([&](auto& given) { return begin(call, std::move(given)); }, command);
 }
 
 void LocalBackend::cancel(CallId id) {
@@ -114,20 +97,17 @@ Reply LocalBackend::failed_operation(const Call& call, const Error& error) {
   return reply;
 }
 
-Result<void> LocalBackend::start_id(const CallPtr& call, const json::object&) {
+Result<void> LocalBackend::begin(const CallPtr& call, IdCommand) {
   DIG_TRY(const auto identity,
           node_ ? Result<dignet::NodeIdentity>(node_->identity()) : Node::load_identity(options_.home));
   finish(call, {.ok = true, .body = identity_form(identity)});
   return {};
 }
 
-Result<void> LocalBackend::start_add(const CallPtr& call, const json::object& params) {
-  DIG_TRY(std::string path, required_text(params, "path"));
-  dignet::AddOptions options;
-  DIG_TRY(options.store_id, optional_text(params, "store_id"));
+Result<void> LocalBackend::begin(const CallPtr& call, AddCommand add) {
   DIG_TRY(Node* const running, node());
-  running->add_store(
-      std::move(path), std::move(options),
+  call->operation = running->add_store(
+      std::move(add.path), std::move(add.options),
       [call](const dignet::OperationEvent& event) {
         const auto* progress = std::get_if<dignet::ProgressEvent>(&event);
         if (!call->done || progress == nullptr || !note_progress(*call, *progress)) return;
@@ -139,7 +119,7 @@ Result<void> LocalBackend::start_add(const CallPtr& call, const json::object& pa
   return {};
 }
 
-Result<void> LocalBackend::start_list(const CallPtr& call, const json::object&) {
+Result<void> LocalBackend::begin(const CallPtr& call, ListCommand) {
   DIG_TRY(Node* const running, node());
   running->list_stores([this, call](Result<std::vector<dignet::StoreInfo>> listed) {
     if (!listed) return finish(call, error_reply(listed.error()));
@@ -150,19 +130,17 @@ Result<void> LocalBackend::start_list(const CallPtr& call, const json::object&) 
   return {};
 }
 
-Result<void> LocalBackend::start_remove(const CallPtr& call, const json::object& params) {
-  DIG_TRY(std::string urn, required_text(params, "urn"));
+Result<void> LocalBackend::begin(const CallPtr& call, RemoveCommand remove) {
   DIG_TRY(Node* const running, node());
-  running->remove_store(urn, [this, call, urn](Result<void> removed) {
+  running->remove_store(remove.urn, [this, call, urn = remove.urn](Result<void> removed) {
     finish(call, removed ? Reply{.ok = true, .body = {{"urn", urn}, {"removed", true}}} : error_reply(removed.error()));
   });
   return {};
 }
 
-Result<void> LocalBackend::start_verify(const CallPtr& call, const json::object& params) {
-  DIG_TRY(std::optional<std::string> urn, optional_text(params, "urn"));
+Result<void> LocalBackend::begin(const CallPtr& call, VerifyCommand verify) {
   DIG_TRY(Node* const running, node());
-  running->verify_stores(std::move(urn), [this, call](Result<dignet::VerifyReport> verified) {
+  call->operation = running->verify_stores(std::move(verify.urn), [this, call](Result<dignet::VerifyReport> verified) {
     if (!verified) return finish(call, error_reply(verified.error()));
     Reply reply{.ok = true, .body = verify_form(*verified)};
     if (!verified->damaged.empty()) {
@@ -178,7 +156,7 @@ Result<void> LocalBackend::start_verify(const CallPtr& call, const json::object&
 }
 
 // Without a running node it says what one would get now: the ports are taken, looked at and freed.
-Result<void> LocalBackend::start_ports(const CallPtr& call, const json::object&) {
+Result<void> LocalBackend::begin(const CallPtr& call, PortsCommand) {
   json::object body;
   if (node_) {
     body = {{"ports", ports_form(node_->ports())}, {"running", true}};
@@ -191,7 +169,7 @@ Result<void> LocalBackend::start_ports(const CallPtr& call, const json::object&)
   return {};
 }
 
-Result<void> LocalBackend::start_status(const CallPtr& call, const json::object&) {
+Result<void> LocalBackend::begin(const CallPtr& call, StatusCommand) {
   DIG_TRY(Node* const running, node());
   json::object body;
   for (const json::key_value_pair& member : ready_form(running->identity(), running->addresses(), running->ports())) {
@@ -201,20 +179,11 @@ Result<void> LocalBackend::start_status(const CallPtr& call, const json::object&
   return {};
 }
 
-Result<void> LocalBackend::start_get(const CallPtr& call, const json::object& params) {
-  dignet::FetchRequest request;
-  DIG_TRY(request.urn, required_text(params, "urn"));
-  call->urn = request.urn;
-  DIG_TRY(request.peers, text_list(params, "peers"));
-  DIG_TRY(const auto output, optional_text(params, "output"));
-  request.output = output.value_or("");
-  DIG_TRY(request.accept_unpinned, flag(params, "accept_unpinned"));
-  DIG_TRY(request.want_sha256, flag(params, "sha256"));
-  DIG_TRY(const std::int64_t timeout_ms, number(params, "timeout_ms", 0, k_max_timeout_ms));
-  request.timeout = std::chrono::milliseconds(timeout_ms);
+Result<void> LocalBackend::begin(const CallPtr& call, GetCommand get) {
+  call->urn = get.request.urn;
   DIG_TRY(Node* const running, node());
   call->operation = running->fetch(
-      std::move(request), [this, call](const dignet::OperationEvent& event) { observe(call, event); },
+      std::move(get.request), [this, call](const dignet::OperationEvent& event) { observe(call, event); },
       [this, call](Result<dignet::FetchReport> fetched) {
         finish(call,
                fetched ? Reply{.ok = true, .body = fetch_form(*fetched)} : failed_operation(*call, fetched.error()));
@@ -222,15 +191,11 @@ Result<void> LocalBackend::start_get(const CallPtr& call, const json::object& pa
   return {};
 }
 
-Result<void> LocalBackend::start_connect(const CallPtr& call, const json::object& params) {
-  dignet::ConnectRequest request;
-  DIG_TRY(request.addresses, text_list(params, "addresses"));
-  DIG_TRY(call->pings_wanted, number(params, "count", 1, k_max_pings));
-  DIG_TRY(const std::int64_t timeout_ms, number(params, "timeout_ms", k_default_connect_timeout_ms, k_max_timeout_ms));
-  request.timeout = std::chrono::milliseconds(timeout_ms == 0 ? k_max_timeout_ms : timeout_ms);
+Result<void> LocalBackend::begin(const CallPtr& call, ConnectCommand connect) {
+  call->pings_wanted = connect.pings;
   DIG_TRY(Node* const running, node());
   call->operation = running->connect(
-      std::move(request), [this, call](const dignet::OperationEvent& event) { observe(call, event); },
+      std::move(connect.request), [this, call](const dignet::OperationEvent& event) { observe(call, event); },
       [this, call](Result<dignet::ConnectReport> connected) {
         if (!connected) return finish(call, failed_operation(*call, connected.error()));
         call->connected = std::move(*connected);
@@ -241,7 +206,7 @@ Result<void> LocalBackend::start_connect(const CallPtr& call, const json::object
 
 void LocalBackend::ping_next(const CallPtr& call) {
   if (!call->done) return;
-  if (std::cmp_greater_equal(call->rtts_ms.size(), call->pings_wanted)) {
+  if (call->rtts_ms.size() >= call->pings_wanted) {
     json::object body = connect_form(*call->connected);
     if (!call->rtts_ms.empty()) {
       double sum = 0;

@@ -9,6 +9,7 @@
 
 #include "dignet/node.hpp"
 #include "service/backend.hpp"
+#include "service/command.hpp"
 #include "service/event_loop.hpp"
 
 namespace dig::service {
@@ -30,18 +31,17 @@ class LocalBackend final : public Backend {
   struct Call;
   using CallPtr = std::shared_ptr<Call>;
 
-  // Each starts one method; an error means that nothing was started.
-  Result<void> start_id(const CallPtr& call, const json::object& params);
-  Result<void> start_add(const CallPtr& call, const json::object& params);
-  Result<void> start_list(const CallPtr& call, const json::object& params);
-  Result<void> start_remove(const CallPtr& call, const json::object& params);
-  Result<void> start_verify(const CallPtr& call, const json::object& params);
-  Result<void> start_ports(const CallPtr& call, const json::object& params);
-  Result<void> start_status(const CallPtr& call, const json::object& params);
-  Result<void> start_get(const CallPtr& call, const json::object& params);
-  Result<void> start_connect(const CallPtr& call, const json::object& params);
-  using Method = Result<void> (LocalBackend::*)(const CallPtr&, const json::object&);
-  [[nodiscard]] static Method find_method(const std::string& name);
+  // An error means that nothing was begun.
+  Result<void> begin(const CallPtr& call, std::string_view method, const json::object& params);
+  Result<void> begin(const CallPtr& call, IdCommand);
+  Result<void> begin(const CallPtr& call, AddCommand add);
+  Result<void> begin(const CallPtr& call, ListCommand);
+  Result<void> begin(const CallPtr& call, RemoveCommand remove);
+  Result<void> begin(const CallPtr& call, VerifyCommand verify);
+  Result<void> begin(const CallPtr& call, PortsCommand);
+  Result<void> begin(const CallPtr& call, StatusCommand);
+  Result<void> begin(const CallPtr& call, GetCommand get);
+  Result<void> begin(const CallPtr& call, ConnectCommand connect);
 
   void observe(const CallPtr& call, const dignet::OperationEvent& event);
   // Whether it is to be told: the last one, or some time after the one before.

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stores through the public API, between real nodes on the loopback interface.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "node_fixture.hpp"
@@ -108,6 +112,31 @@ TEST_F(FetchTest, a_cancelled_fetch_can_be_started_again_on_the_same_node) {
   EXPECT_EQ(report->reused_bytes + report->fetched_bytes, store.bytes);
 }
 
+TEST_F(FetchTest, a_cancelled_add_leaves_nothing_and_a_cancelled_verify_does_not_begin) {
+  Node* const node = start("node", false);
+  write_file(folder / "source/data.bin", random_text(4 << 20, 1));
+  // As another process that changes the home: no store can be added before this ends.
+  const int stores = ::open((folder / "node/stores").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(::flock(stores, LOCK_EX), 0);
+  bool has_begun = false;
+  std::vector<Errc> ended;
+  const auto note = [&](const auto& result) { ended.push_back(code_of(result)); };
+  const OperationId adding =
+      node->add_store(folder / "source", {}, [&](const OperationEvent&) { has_begun = true; }, note);
+  const OperationId verifying = node->verify_stores(std::nullopt, note);  // long jobs run one after another
+  EXPECT_TRUE(run_until([&] { return has_begun; }));
+  node->cancel(verifying);
+  node->cancel(adding);
+  ::close(stores);
+  ASSERT_TRUE(run_until([&] { return ended.size() == 2; }));
+  EXPECT_EQ(ended, (std::vector{Errc::cancelled, Errc::cancelled}));
+  node->cancel(adding);  // too late: nothing happens
+  EXPECT_TRUE(list(node)->empty());
+  EXPECT_TRUE(fs::is_empty(folder / "node/stores"));
+  EXPECT_TRUE(fs::is_empty(folder / "node/tmp"));
+  EXPECT_TRUE(add(node, folder / "source"));
+}
+
 TEST_F(FetchTest, one_resource_is_fetched_without_the_rest) {
   holder = start("holder");
   const std::string text = random_text(40'000, 2);
@@ -116,18 +145,21 @@ TEST_F(FetchTest, one_resource_is_fetched_without_the_rest) {
   const auto store = add(holder, folder / "site");
   ASSERT_TRUE(store);
   Node* const getter = start("getter", false);
-  const auto page = fetch(
-      getter, {.urn = store->urn + "/docs/page.html", .peers = holder->addresses(), .output = folder / "page.html"});
+  const fs::path out = folder / "out";
+  fs::create_directory(out);
+  const auto page =
+      fetch(getter, {.urn = store->urn + "/docs/page.html", .peers = holder->addresses(), .output = out / "page.html"});
   ASSERT_TRUE(page) << page.error().message();
   EXPECT_EQ(page->bytes, text.size());
   EXPECT_LT(page->fetched_bytes, store->bytes / 4);
-  EXPECT_EQ(read_file(folder / "page.html"), text);
+  EXPECT_EQ(read_file(out / "page.html"), text);
+  EXPECT_EQ(fs::status(out / "page.html").permissions(), fs::status(folder / "site/docs/page.html").permissions());
 
   const FetchRequest missing{
-      .urn = store->urn + "/docs/none.html", .peers = holder->addresses(), .output = folder / "none"};
+      .urn = store->urn + "/docs/none.html", .peers = holder->addresses(), .output = out / "none"};
   EXPECT_EQ(code_of(fetch(getter, missing)), Errc::resource_not_found);
   EXPECT_EQ(code_of(fetch(getter, missing)), Errc::resource_not_found);
-  EXPECT_FALSE(fs::exists(folder / "none"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(out), {}), 1) << "only the page is left behind";
   const auto rest = fetch(getter, {.urn = store->urn, .peers = holder->addresses()});
   ASSERT_TRUE(rest) << rest.error().message();
   EXPECT_GT(rest->reused_bytes, 0U);

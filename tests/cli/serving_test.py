@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node that serves, and commands beside it: fetches, the control socket, signals."""
+import contextlib
+import fcntl
 import hashlib
 import os
 import signal
@@ -283,6 +285,37 @@ class Stopping(CommandTest):
         peer.accepted[0].settimeout(60)
         while peer.accepted[0].recv(4096):
             pass
+
+    @contextlib.contextmanager
+    def nothing_can_be_added(self, home):
+        """What another process that changes the home does to those that would."""
+        stores = os.open(home / "stores", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(stores, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(stores)
+
+    def test_an_interrupted_or_killed_add_ends_in_the_node_and_leaves_nothing(self):
+        large, small = self.folder(files=4, size=8_000_000), self.folder(seed=2)
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
+            with self.subTest(number):
+                home = self.home(number.name)
+                self.serve(home)
+                with self.nothing_can_be_added(home):
+                    add = Running("--home", home, "--json", "add", large)
+                    self.addCleanup(add.close)
+                    self.assertEqual(add.output.json()["event"], "progress")
+                    self.assertEqual(add.stop(number), code, add.errors())
+                    self.ok("--home", home, "ls")  # comes to the node after the end of the other
+                if code == 130:
+                    last = add.output.json_until(lambda one: "ok" in one)
+                    self.assertEqual((last["ok"], last["code"]), (False, "DN-GEN-003"))
+                added = self.added(home, small)  # a node adds one after another
+                listed = self.ok("--home", home, "--json", "ls").last()["stores"]
+                self.assertEqual([one["urn"] for one in listed], [added["urn"]])
+                self.assertEqual(len(list((home / "stores").iterdir())), 1)
+                self.assertFalse(list((home / "tmp").iterdir()))
 
     def test_a_reader_that_goes_away_is_no_error(self):
         home = self.home()

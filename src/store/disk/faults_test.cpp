@@ -190,6 +190,45 @@ TEST_F(FaultsTest, ARemovalThatACrashInterruptsIsFinishedByTheNextStart) {
   }
 }
 
+// Whatever the moment: the damaged store is as it was, or its archive is in quarantine and nothing else is left of it.
+TEST_F(FaultsTest, AQuarantineThatACrashInterruptsIsFinishedByTheNextStart) {
+  can_unlink_fail = true;
+  const std::string name = held.store_id.to_hex() + "-" + held.root().to_hex() + ".dig";
+  const fs::path archive = home / "stores" / held.store_id.to_hex() / (held.root().to_hex() + ".dig");
+  for (const int error_number : {ENOSPC, EIO}) {
+    fs::remove_all(home);
+    auto store = LocalStore::open(home);
+    ASSERT_TRUE(store && fetch(**store));
+    flip_byte(archive, 10);
+    const Bytes damaged = read(archive);
+    std::size_t interrupted = 0;
+    fail_each_call(
+        error_number,
+        [&]() -> Result<void> {
+          DIG_CHECK((*store)->verify());
+          return {};
+        },
+        [&] {
+          store->reset();
+          if (!tree_of(home / "partial").empty()) ++interrupted;
+          store = LocalStore::open(home);
+          ASSERT_TRUE(store) << store.error().message();
+          EXPECT_TRUE(tree_of(home / "partial").empty());
+          if ((*store)->find(held.store_id, held.root())) {
+            EXPECT_TRUE(read(archive) == damaged);
+            return;
+          }
+          EXPECT_TRUE((*store)->list()->empty());
+          EXPECT_TRUE(tree_of(home / "stores").empty());
+          EXPECT_EQ(tree_of(home / "quarantine"), std::vector{name});
+          EXPECT_TRUE(read(home / "quarantine" / name) == damaged);
+          ASSERT_TRUE(fetch(**store));
+          flip_byte(archive, 10);
+        });
+    EXPECT_GT(interrupted, 3u);
+  }
+}
+
 TEST_F(FaultsTest, OpeningAHomeSurvivesAFailureOfEveryCall) {
   fail_each_call(
       ENOSPC,

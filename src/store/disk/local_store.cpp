@@ -79,8 +79,8 @@ struct LocalStore::Paths {
   fs::path folder(const StoreId& id) const { return stores() / id.to_hex(); }
   fs::path archive(const StoreId& id, const RootHash& root) const { return folder(id) / (root.to_hex() + ".dig"); }
   fs::path tree(const StoreId& id, const RootHash& root) const { return folder(id) / (root.to_hex() + ".tree"); }
-  fs::path removal(const StoreId& id, const RootHash& root) const {
-    return partial() / (id.to_hex() + "-" + root.to_hex() + ".removal");
+  fs::path mark(const StoreId& id, const RootHash& root, Leaving how) const {
+    return partial() / (id.to_hex() + "-" + root.to_hex() + (how == Leaving::removal ? ".removal" : ".quarantine"));
   }
 
   // Held while files and the index change together, so that other threads and processes see both or neither.
@@ -127,7 +127,7 @@ Result<std::unique_ptr<LocalStore>> LocalStore::open_rebuilding_index(const fs::
 // a crash left: it goes.
 Result<void> LocalStore::adopt(const StoreId& store_id, const RootHash& root) {
   DIG_TRY(const File lock, paths_->lock());
-  DIG_CHECK(finish_removal(store_id, root));
+  DIG_CHECK(finish_leaving(store_id, root));
   if (!path_exists(paths_->archive(store_id, root))) {
     DIG_CHECK(remove_file(paths_->tree(store_id, root)));
     return sync_removed_from(store_id);
@@ -142,7 +142,7 @@ Result<void> LocalStore::adopt(const StoreId& store_id, const RootHash& root) {
   return index_->put(row_of(tree->header(), *manifest));
 }
 
-// What a crash left of fetches that were complete and of removals that were not.
+// What a crash left of fetches that were complete, and of removals and quarantines that were not.
 Result<void> LocalStore::finish_interrupted() {
   std::error_code error;
   for (fs::directory_iterator it(paths_->partial(), error), end; !error && it != end; it.increment(error)) {
@@ -153,9 +153,9 @@ Result<void> LocalStore::finish_interrupted() {
     const auto root = RootHash::from_hex(name.substr(65));
     if (!store_id || !root) continue;
     if (path.extension() == ".leaves") DIG_CHECK(finish_fetch(path, *store_id, *root));
-    if (path.extension() != ".removal") continue;
+    if (path.extension() != ".removal" && path.extension() != ".quarantine") continue;
     DIG_TRY(const File lock, paths_->lock());
-    (void)finish_removal(*store_id, *root);  // what cannot be removed now is tried again the next time
+    (void)finish_leaving(*store_id, *root);  // what cannot be removed now is tried again the next time
   }
   return {};
 }
@@ -198,7 +198,7 @@ Result<SignedManifest> LocalStore::sign(const Identity& identity, const std::opt
 
 // Both files into their places, the archive last, then the index. The caller holds the lock.
 Result<void> LocalStore::publish(const fs::path& archive, const fs::path& tree, const IndexRow& row) {
-  DIG_CHECK(finish_removal(row.store_id, row.root));
+  DIG_CHECK(finish_leaving(row.store_id, row.root));
   DIG_CHECK(make_folders(paths_->folder(row.store_id)));
   DIG_CHECK(sync_folder(paths_->stores()));
   DIG_CHECK(rename_durably(tree, paths_->tree(row.store_id, row.root)));
@@ -220,9 +220,11 @@ Result<AddedStore> LocalStore::add(const fs::path& path, const Identity& identit
   DIG_CHECK(archive.sync());
 
   DIG_TRY(const File lock, paths_->lock());
+  // The last moment: making it durable and waiting for the lock may have taken long.
+  if (progress && !progress(info.bytes, info.bytes)) return fail(Errc::cancelled);
   DIG_TRY(const SignedManifest signed_manifest, sign(identity, store_id, root, info.bytes));
   DIG_TRY(const Manifest manifest, Manifest::decode(signed_manifest.manifest));
-  DIG_CHECK(finish_removal(manifest.store_id, root));
+  DIG_CHECK(finish_leaving(manifest.store_id, root));
   DIG_TRY(const auto row, index_->get(manifest.store_id, root));
   if (row && StoreReader::open(paths_->archive(manifest.store_id, root), paths_->tree(manifest.store_id, root))) {
     return AddedStore{info_of(*row), row->manifest, true};
@@ -273,25 +275,42 @@ Result<std::vector<IndexRow>> LocalStore::rows_of(const Urn& urn) {
 Result<void> LocalStore::remove(const Urn& urn) {
   DIG_TRY(const File lock, paths_->lock());
   DIG_TRY(const std::vector<IndexRow> rows, rows_of(urn));
+  return take_out(rows, Leaving::removal);
+}
+
+// The caller holds the lock.
+Result<void> LocalStore::take_out(const std::vector<IndexRow>& rows, Leaving how) {
   for (const IndexRow& row : rows) {
-    DIG_CHECK(File::open(paths_->removal(row.store_id, row.root), O_WRONLY | O_CREAT));
+    DIG_CHECK(File::open(paths_->mark(row.store_id, row.root, how), O_WRONLY | O_CREAT));
   }
   DIG_CHECK(sync_folder(paths_->partial()));  // from here on it happens, whatever happens
-  for (const IndexRow& row : rows) DIG_CHECK(finish_removal(row.store_id, row.root));
+  for (const IndexRow& row : rows) DIG_CHECK(finish_leaving(row.store_id, row.root, how));
   return {};
 }
 
-// Takes away what remove() has marked; nothing happens without a mark. The index goes first, so that a listed store
-// always has its files, and the mark last, so that no file stays behind that nobody knows. The caller holds the lock.
-Result<void> LocalStore::finish_removal(const StoreId& store_id, const RootHash& root) {
-  const fs::path mark = paths_->removal(store_id, root);
+// Takes away what was marked, in whichever way; nothing happens without a mark. The caller holds the lock.
+Result<void> LocalStore::finish_leaving(const StoreId& store_id, const RootHash& root) {
+  DIG_CHECK(finish_leaving(store_id, root, Leaving::quarantine));
+  return finish_leaving(store_id, root, Leaving::removal);
+}
+
+// The index goes first, so that a listed store always has its files, and the mark last, so that no file stays behind
+// that nobody knows.
+Result<void> LocalStore::finish_leaving(const StoreId& store_id, const RootHash& root, Leaving how) {
+  const fs::path mark = paths_->mark(store_id, root, how);
   if (!path_exists(mark)) return {};
   DIG_CHECK(index_->remove(store_id, root));
-  DIG_CHECK(remove_file(paths_->archive(store_id, root)));
+  DIG_CHECK(how == Leaving::removal ? remove_file(paths_->archive(store_id, root)) : set_archive_aside(store_id, root));
   DIG_CHECK(remove_file(paths_->tree(store_id, root)));
   DIG_CHECK(sync_removed_from(store_id));
   DIG_CHECK(remove_file(mark));
   return sync_folder(paths_->partial());
+}
+
+Result<void> LocalStore::set_archive_aside(const StoreId& store_id, const RootHash& root) {
+  const fs::path archive = paths_->archive(store_id, root);
+  if (!path_exists(archive)) return {};
+  return rename_durably(archive, paths_->quarantine() / (store_id.to_hex() + "-" + root.to_hex() + ".dig"));
 }
 
 // The folder of a store goes with its last version.
@@ -317,15 +336,6 @@ Result<void> LocalStore::verify_one(const IndexRow& row, const Progress& progres
   return same && *same ? Result<void>{} : rename_durably(tree_path, place);
 }
 
-Result<void> LocalStore::quarantine(const IndexRow& row) {
-  DIG_CHECK(index_->remove(row.store_id, row.root));
-  const fs::path archive = paths_->archive(row.store_id, row.root);
-  const fs::path target = paths_->quarantine() / (row.store_id.to_hex() + "-" + row.root.to_hex() + ".dig");
-  if (path_exists(archive)) DIG_CHECK(rename_durably(archive, target));
-  DIG_CHECK(remove_file(paths_->tree(row.store_id, row.root)));
-  return sync_removed_from(row.store_id);
-}
-
 Result<VerifyReport> LocalStore::verify(const std::optional<Urn>& urn, const Progress& progress) {
   if (!urn) DIG_CHECK(adopt_strays());
   DIG_TRY(const std::vector<IndexRow> rows, urn ? rows_of(*urn) : index_->all());
@@ -343,7 +353,7 @@ Result<VerifyReport> LocalStore::verify(const std::optional<Urn>& urn, const Pro
     DIG_TRY(const auto still_here, index_->get(row.store_id, row.root));
     if (!still_here) continue;  // removed while it was read
     if (!is_damage(checked.error())) return std::unexpected(checked.error());
-    DIG_CHECK(quarantine(row));
+    DIG_CHECK(take_out({row}, Leaving::quarantine));
     report.damaged.push_back({row.store_id, row.root, checked.error()});
   }
   return report;

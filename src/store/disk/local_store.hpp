@@ -3,6 +3,7 @@
 //   stores/<store id>/<root>.dig    the archive         stores/<store id>/<root>.tree   every level of its Merkle tree
 //   partial/<store id>-<root>.part  a fetch under way   partial/<…>.leaves              the leaf hash of each chunk
 //                                                       partial/<…>.removal             a removal under way
+//                                                       partial/<…>.quarantine          a move to quarantine under way
 //   index.db                        SQLite index        quarantine/, tmp/               what verify() took out; scratch
 //
 // What is visible in stores/ is complete: files are written elsewhere, made durable, and renamed into place.
@@ -113,7 +114,11 @@ class LocalStore {
   [[nodiscard]] Result<void> adopt_strays();
   [[nodiscard]] Result<void> finish_interrupted();
   [[nodiscard]] Result<void> finish_fetch(const fs::path& leaves, const StoreId& store_id, const RootHash& root);
-  [[nodiscard]] Result<void> finish_removal(const StoreId& store_id, const RootHash& root);
+  enum class Leaving : std::uint8_t { removal, quarantine };  // how a store goes
+  [[nodiscard]] Result<void> take_out(const std::vector<IndexRow>& rows, Leaving how);
+  [[nodiscard]] Result<void> finish_leaving(const StoreId& store_id, const RootHash& root);
+  [[nodiscard]] Result<void> finish_leaving(const StoreId& store_id, const RootHash& root, Leaving how);
+  [[nodiscard]] Result<void> set_archive_aside(const StoreId& store_id, const RootHash& root);
   [[nodiscard]] Result<void> sync_removed_from(const StoreId& store_id);
   [[nodiscard]] Result<SignedManifest> sign(const Identity& identity, const std::optional<StoreId>& store_id,
                                             const RootHash& root, std::uint64_t size);
@@ -121,7 +126,6 @@ class LocalStore {
   [[nodiscard]] Result<IndexRow> row(const StoreId& store_id, const std::optional<RootHash>& root);
   [[nodiscard]] Result<std::vector<IndexRow>> rows_of(const Urn& urn);
   [[nodiscard]] Result<void> verify_one(const IndexRow& row, const Progress& progress);
-  [[nodiscard]] Result<void> quarantine(const IndexRow& row);
   [[nodiscard]] static bool is_damage(const Error& error);
 
   std::unique_ptr<Paths> paths_;

@@ -37,9 +37,12 @@ struct LocalStoreTest : testing::DiskTest {
     write(source / "index.html", "<h1>hello</h1>");
     write(source / "data.bin", random_bytes(900'000, 3));
   }
-  // What remove() leaves when a crash stops it at once.
-  fs::path mark_removal(const StoreInfo& info) const {
-    const fs::path mark = home / "partial" / (info.store_id.to_hex() + "-" + info.root.to_hex() + ".removal");
+  static std::string name_of(const StoreInfo& info, const char* extension) {
+    return info.store_id.to_hex() + "-" + info.root.to_hex() + extension;
+  }
+  // What remove() (".removal") and verify() (".quarantine") leave when a crash stops them at once.
+  fs::path mark(const StoreInfo& info, const char* extension) const {
+    const fs::path mark = home / "partial" / name_of(info, extension);
     write(mark, "");
     return mark;
   }
@@ -187,6 +190,20 @@ TEST_F(LocalStoreTest, AnAddCanBeCancelledAtAnyMomentAndLeavesNothing) {
   }
 }
 
+// Making it durable and waiting for the lock come after the last byte, and may take long.
+TEST_F(LocalStoreTest, AnAddCanBeCancelledUntilItIsPublished) {
+  make_source();
+  bool is_hashed = false;
+  const auto after_the_last_byte = [&](std::uint64_t done, std::uint64_t total) {
+    return !std::exchange(is_hashed, done == total);
+  };
+  const auto added = store->add(source, identity, {}, after_the_last_byte);
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().code(), Errc::cancelled);
+  EXPECT_TRUE(tree_of(home / "stores").empty());
+  EXPECT_TRUE(tree_of(home / "tmp").empty());
+}
+
 TEST_F(LocalStoreTest, RemovingTakesFilesAndRowsButNotOpenReaders) {
   make_source();
   const AddedStore added = add();
@@ -207,7 +224,7 @@ TEST_F(LocalStoreTest, ARemovalIsFinishedWhereverItStopped) {
   make_source();
   for (const auto& extensions : std::vector<std::vector<const char*>>{{}, {".dig"}, {".dig", ".tree"}}) {
     const AddedStore added = add();
-    mark_removal(added.info);
+    mark(added.info, ".removal");
     for (const char* extension : extensions) fs::remove(place(added.info, extension));
     store = open();
     EXPECT_TRUE(store->list()->empty());
@@ -220,20 +237,60 @@ TEST_F(LocalStoreTest, ARemovalIsFinishedWhereverItStopped) {
 TEST_F(LocalStoreTest, AnInterruptedRemovalDoesNotTakeWhatIsAddedAfterIt) {
   make_source();
   const AddedStore first = add();
-  const fs::path mark = mark_removal(first.info);
+  const fs::path left = mark(first.info, ".removal");
   EXPECT_FALSE(add().was_here);
-  EXPECT_FALSE(fs::exists(mark));
-  mark_removal(first.info);
+  EXPECT_FALSE(fs::exists(left));
+  mark(first.info, ".removal");
   EXPECT_TRUE(store->remove(first.info.urn()));
   const HeldStore held(read(folder() / "source" / "data.bin"), StoreId{rng.array<32>()});
   auto partial = store->open_partial(held.manifest);
   for (std::uint64_t i = 0; i < held.chunks(); ++i) {
     ASSERT_TRUE((*partial)->write_chunk(i, held.chunk(i), held.tree.proof(i)));
   }
-  mark_removal({held.store_id, held.root()});
+  mark({held.store_id, held.root()}, ".removal");
   ASSERT_TRUE(store->complete(**partial));
   store = open();
   EXPECT_TRUE(store->open_reader(held.store_id, held.root()));
+}
+
+TEST_F(LocalStoreTest, AQuarantineIsFinishedWhereverItStopped) {
+  make_source();
+  const auto delete_row = [this](const StoreInfo&) { run_sql("DELETE FROM stores"); };
+  const auto move_archive = [this](const StoreInfo& info) {
+    fs::rename(place(info, ".dig"), home / "quarantine" / name_of(info, ".dig"));
+  };
+  const auto remove_tree = [this](const StoreInfo& info) { fs::remove(place(info, ".tree")); };
+  const auto remove_folder = [this](const StoreInfo& info) { fs::remove(place(info, "").parent_path()); };
+  const std::vector<std::function<void(const StoreInfo&)>> steps = {delete_row, move_archive, remove_tree,
+                                                                    remove_folder};
+  for (std::size_t done = 0; done <= steps.size(); ++done) {
+    fs::remove_all(home / "quarantine");
+    store = open();
+    const AddedStore added = add();
+    flip_byte(place(added.info, ".dig"), 300'000);
+    const Bytes damaged = read(place(added.info, ".dig"));
+    mark(added.info, ".quarantine");
+    for (std::size_t step = 0; step < done; ++step) steps[step](added.info);
+    store = open();
+    EXPECT_TRUE(store->list()->empty()) << done;
+    EXPECT_TRUE(tree_of(home / "stores").empty()) << done;
+    EXPECT_TRUE(tree_of(home / "partial").empty()) << done;
+    EXPECT_EQ(tree_of(home / "quarantine"), std::vector{name_of(added.info, ".dig")}) << done;
+    EXPECT_TRUE(read(home / "quarantine" / name_of(added.info, ".dig")) == damaged) << done;
+  }
+}
+
+TEST_F(LocalStoreTest, AnInterruptedQuarantineDoesNotTakeWhatIsAddedAfterIt) {
+  make_source();
+  const AddedStore first = add();
+  flip_byte(place(first.info, ".dig"), 300'000);
+  const Bytes damaged = read(place(first.info, ".dig"));
+  mark(first.info, ".quarantine");
+  EXPECT_FALSE(add().was_here);
+  EXPECT_TRUE(read(home / "quarantine" / name_of(first.info, ".dig")) == damaged);
+  store = open();
+  EXPECT_EQ(store->list()->size(), 1U);
+  EXPECT_TRUE(store->verify()->damaged.empty());
 }
 
 TEST_F(LocalStoreTest, VerifyTakesAwayATreeWithoutItsArchive) {
