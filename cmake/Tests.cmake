@@ -50,6 +50,11 @@ if(api_sources)
   dignet_programs(interop tests/interop)
 endif()
 
+# A foreign TURN client: Debian's libre and nothing of ours. libre's headers ask for these two macros.
+add_executable(libre_client ${CMAKE_SOURCE_DIR}/tests/interop/clients/libre_client.cpp)
+target_compile_definitions(libre_client PRIVATE HAVE_INTTYPES_H HAVE_STDBOOL_H)
+target_link_libraries(libre_client PRIVATE PkgConfig::libre dignet_options)
+
 # tests/cli/*_test.{sh,py} and tests/interop/*_test.{sh,py,mjs}: scripts that find the programs by these variables.
 function(dignet_scripts folder seconds)
   file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.sh

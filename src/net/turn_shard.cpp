@@ -133,7 +133,7 @@ const TurnShard::Impl::Socket* TurnShard::Impl::listener_for(const Endpoint& loc
 void TurnShard::Impl::to_client(const turn::ClientPath& client, BytesView head, BytesView payload,
                                 std::size_t padding) {
   if (client.is_stream()) return write_stream(TransportId{client.connection}, head, payload, padding);
-  if (client.transport == StunTransport::dtls) return seal_to_client(client, head, payload);
+  if (client.transport == StunTransport::dtls) return seal_to_client(client, head, payload, padding);
   send_to_client(client, head, payload, padding);
 }
 

@@ -85,16 +85,19 @@ void TurnShard::Impl::drain_dtls(Instant now, DtlsClients::iterator client) {
   dtls_clients_.erase(client);
 }
 
-void TurnShard::Impl::seal_to_client(const turn::ClientPath& path, BytesView head, BytesView payload) {
+void TurnShard::Impl::seal_to_client(const turn::ClientPath& path, BytesView head, BytesView payload,
+                                     std::size_t padding) {
   const auto client = dtls_clients_.find(path);
   if (client == dtls_clients_.end()) return;
   std::array<std::byte, 4096> plain;  // the most that a session seals
-  if (head.size() + payload.size() > plain.size()) return;
-  std::ranges::copy(head, plain.begin());
-  std::ranges::copy(payload, plain.begin() + static_cast<std::ptrdiff_t>(head.size()));
-  const auto size = client->second.session.seal(BytesView(plain).first(head.size() + payload.size()), ciphertext_);
-  if (!size) return;  // larger than the path takes: lost, as a relay loses it
-  send_to_client(path, {}, BytesView(ciphertext_).first(*size), 0);
+  const std::size_t size = head.size() + payload.size() + padding;
+  if (size > plain.size()) return;
+  const auto payload_at = std::ranges::copy(head, plain.begin()).out;
+  const auto padding_at = std::ranges::copy(payload, payload_at).out;
+  std::fill_n(padding_at, padding, std::byte{});
+  const auto sealed = client->second.session.seal(BytesView(plain).first(size), ciphertext_);
+  if (!sealed) return;  // larger than the path takes: lost, as a relay loses it
+  send_to_client(path, {}, BytesView(ciphertext_).first(*sealed), 0);
   scatter_.flush();
 }
 

@@ -101,7 +101,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void handle_dtls(UnixTime wall, const Received& batch);
   void meet_stranger(UnixTime wall, const Received& in, const turn::ClientPath& path);
   void drain_dtls(Instant now, DtlsClients::iterator client);
-  void seal_to_client(const turn::ClientPath& path, BytesView head, BytesView payload);
+  void seal_to_client(const turn::ClientPath& path, BytesView head, BytesView payload, std::size_t padding);
   void handle_dtls_timers(Instant now);
   [[nodiscard]] std::optional<Instant> next_dtls_timer(Instant now) const;
 

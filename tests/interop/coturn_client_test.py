@@ -29,23 +29,15 @@ def outcome(code, text):
 class UclientTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.stack = contextlib.ExitStack()
-        folder = pathlib.Path(cls.stack.enter_context(tempfile.TemporaryDirectory(prefix="dignet-coturn-")))
-        secret = folder / "secret"
-        secret.write_text(SECRET + "\n")
-        certificate, key = turn_lab.make_certificate(folder)
-        cls.ours = cls.stack.enter_context(turn_lab.dignet_turn(
-            folder / "home", "--user", f"{turn_lab.USER}:{turn_lab.PASSWORD}", "--secret-file", secret, "--tls-cert",
-            certificate, "--tls-key", key))
-        (folder / "theirs").mkdir()
-        cls.theirs = cls.stack.enter_context(turn_lab.coturn(
-            folder / "theirs", "-a", "-u", f"{turn_lab.USER}:{turn_lab.PASSWORD}", "--cert", certificate, "--pkey", key,
-            "--tls-listening-port", "3478"))
-        cls.stack.enter_context(turn_lab.echo_peers())
+        with tempfile.NamedTemporaryFile("w") as secret:
+            secret.write(SECRET + "\n")
+            secret.flush()
+            cls.servers = turn_lab.BothServers("--secret-file", secret.name)
+        cls.ours = cls.servers.ours
 
     @classmethod
     def tearDownClass(cls):
-        cls.stack.close()
+        cls.servers.close()
 
     def uclient(self, server, *options, peer=PEER):
         return turn_lab.tool("turnutils_uclient", "-u", turn_lab.USER, "-w", turn_lab.PASSWORD, "-e", peer, "-r", "3480",

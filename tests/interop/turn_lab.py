@@ -29,7 +29,7 @@ def enter_namespace():
             subprocess.run(["ip", "-6", "address", "add", f"{address}/128", "dev", "lo", "nodad"], check=True)
         return
     environment = os.environ | {"DIGNET_TEST_NAMESPACE": "1"}
-    os.execvpe("unshare", ["unshare", "--map-root-user", "--net", sys.executable, *sys.argv], environment)
+    os.execvpe("unshare", ["unshare", "--map-root-user", "--net", "--mount", sys.executable, *sys.argv], environment)
 
 
 class Program:
@@ -101,13 +101,34 @@ def coturn(folder, *flags, address=THEIRS):
     return program
 
 
-def make_certificate(folder):
-    """A self-signed certificate and its key: coturn's client does not check them."""
+def make_certificate(folder, *addresses):
+    """A self-signed certificate for turn.example.org and the addresses, and its key."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
+    names = ",".join(["DNS:turn.example.org", *(f"IP:{address}" for address in addresses)])
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                    key, "-out", certificate, "-days", "2", "-subj", "/CN=turn.example.org"], check=True,
-                   capture_output=True)
+                    key, "-out", certificate, "-days", "2", "-subj", "/CN=turn.example.org", "-addext",
+                    f"subjectAltName={names}"], check=True, capture_output=True)
     return certificate, key
+
+
+class BothServers(contextlib.ExitStack):
+    """Ours, with the flags, and Debian's coturn, with the same user, realm and certificate; all transports on one port
+    each. And the peers that send back what they get."""
+
+    def __init__(self, *flags):
+        super().__init__()
+        with contextlib.ExitStack() as undo:
+            undo.push(self)
+            self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory(prefix="dignet-turn-lab-")))
+            self.certificate, key = make_certificate(self.folder, OURS, THEIRS)
+            self.ours = self.enter_context(dignet_turn(
+                self.folder / "home", "--user", f"{USER}:{PASSWORD}", "--tls-cert", self.certificate, "--tls-key", key,
+                *flags))
+            self.theirs = self.enter_context(coturn(
+                self.folder, "-a", "-u", f"{USER}:{PASSWORD}", "--cert", self.certificate, "--pkey", key,
+                "--tls-listening-port", "3478"))
+            self.enter_context(echo_peers())
+            undo.pop_all()
 
 
 @contextlib.contextmanager
