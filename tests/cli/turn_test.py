@@ -124,7 +124,6 @@ class TurnTest(CommandTest):
         send(20_000)  # what is made once is made now
         before = resident_kilobytes(running.process)
         send(200_000)
-        print(before, resident_kilobytes(running.process))
         self.assertLessEqual(resident_kilobytes(running.process) - before, 1024)
 
 

@@ -113,8 +113,8 @@ void Server::handle_allocate(const Request& request, Authenticated& who) {
                   .transaction = request.message.transaction(),
                   .lifetime_seconds = lifetime,
                   .reservation = reservation};
-  Relay& relay = made.relay(first).emplace(Relay{{next_relay_++}, {*relay_address(first), *port}, first, *port});
-  relay.may_move = !wish->even_port && !wish->token;
+  Relay& wanted = made.relay(first).emplace(Relay{{next_relay_++}, {*relay_address(first), *port}, first, *port});
+  wanted.may_move = !wish->even_port && !wish->token;
   if (wish->wants_both) {
     const auto second = relay_address(IpFamily::v6) ? pool(IpFamily::v6).take() : std::nullopt;
     if (second) {

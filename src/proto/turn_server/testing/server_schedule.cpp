@@ -199,7 +199,7 @@ class Schedule {
                                                      "[2001:db8::8]:1"};
     constexpr std::array<std::string_view, 4> k_forbidden{"192.168.1.1:80", "127.0.0.1:22", "[::ffff:192.0.2.99]:7000",
                                                           "203.0.113.2:22"};
-    const std::size_t kind = which < 128 ? which % 3 : which % 16;
+    const std::size_t kind = which < 128 ? which % 3U : which % 16U;
     const auto relayed = model_.relayed_addresses();
     const auto port = static_cast<std::uint16_t>(k_first_port + which / 16 % 6);
     if (kind < k_open.size()) return {at(k_open[kind]), false};
