@@ -38,6 +38,7 @@ struct RawRow {
 std::vector<RawRow> raw_rows() {
   const std::string udp = "0019000411000000";
   const std::string mac = "00080014" + repeated("aa", 20);
+  const std::string realm_and_nonce = "00140001720000000015000161000000";
   const std::string hex_a = repeated("61", 512);
   return {
       {"nothing", "", "", k_silence, Drop::malformed},
@@ -92,9 +93,9 @@ std::vector<RawRow> raw_rows() {
       {"a wrong FINGERPRINT", "", message("0001", "8028000400000000"), k_silence, Drop::bad_fingerprint},
       {"something behind FINGERPRINT", "", message("0001", "802800040000000080220000"), k_silence, Drop::malformed},
       {"a USERNAME without a byte", "", message("0003", "00060000" + mac), 400},
-      {"a USERNAME of 512 bytes", "RFC 8489 14.3", message("0003", "00060200" + hex_a + mac), 400},
+      {"a USERNAME of 512 bytes", "RFC 8489 14.3", message("0003", "00060200" + hex_a + realm_and_nonce + mac), 400},
       {"a USERNAME for printf", "coturn GHSA-4g7c-p5wg-j4hp",
-       message("0003", "0006000825" + std::string("6e2573256e2573") + "00140001720000000015000161000000" + mac), 438},
+       message("0003", "00060008256e2573256e2573" + realm_and_nonce + mac), 438},
   };
 }
 
