@@ -195,7 +195,7 @@ class Server {
   // The same through the kernel: not counting the allocations of this server.
   [[nodiscard]] bool may_send_to(const IpAddress& address) const noexcept;
   [[nodiscard]] bool is_own_relay_address(const IpAddress& address) const noexcept;
-  [[nodiscard]] bool add_permission(Instant now, Allocation& allocation, const IpAddress& peer);
+  [[nodiscard]] bool add_permissions(Instant now, Allocation& allocation, std::span<const Endpoint> peers);
 
   // server_relay.cpp
   void handle_channel_data(const FromClient& in, Allocation& allocation, BytesView bytes, Sink& sink);

@@ -189,6 +189,19 @@ TEST_F(TurnRelay, PermissionsAreGivenAllOrNone) {
   EXPECT_EQ(world.sink.peers.size(), 1u);
 }
 
+TEST_F(TurnRelay, PermissionsForWhichThereIsNoRoomAreNotGivenInPart) {
+  ServerConfig config = World::default_config();
+  config.limits.max_permissions = 3;
+  World small(std::move(config));
+  TestClient owner(small);
+  ASSERT_TRUE(owner.allocate().is_success());
+  ASSERT_TRUE(owner.permit({"192.0.2.1:1", "192.0.2.2:1"}).is_success());
+  EXPECT_EQ(owner.permit({"192.0.2.3:1", "192.0.2.4:1"}).error(), 508);
+  owner.send_indication(at("192.0.2.3:1"), as_bytes("x"));
+  EXPECT_TRUE(small.sink.peers.empty());
+  EXPECT_TRUE(owner.permit({"192.0.2.3:1", "192.0.2.1:1", "192.0.2.3:2"}).is_success());  // one of them is new
+}
+
 TEST_F(TurnRelay, PermissionsChannelsAndNewPeersAreBounded) {
   const auto peer = [](int i) { return Endpoint{IpAddress::v4({192, 0, 2, static_cast<std::uint8_t>(i)}), 1}; };
   for (int i = 0; i < 64; ++i) ASSERT_TRUE(client.bind(static_cast<std::uint16_t>(0x4000 + i), peer(i)).is_success());

@@ -413,6 +413,38 @@ TEST(TurnServer, AReservationIsOfTheFamilyThatMadeIt) {
   EXPECT_EQ(second.relayed, (Endpoint{first.relayed.address, static_cast<std::uint16_t>(first.relayed.port + 1)}));
 }
 
+// RFC 8656 §7.2: the request names no family, so that it is not refused for want of one.
+TEST(TurnServer, AReservationNeedsNoRelayOfIpv4) {
+  ServerConfig config = World::default_config();
+  config.relay_v4.reset();
+  World world(std::move(config));
+  TestClient first(world);
+  const Answer made = first.allocate([](stun::Writer& writer) {
+    stun::add_address_family(writer, Attribute::requested_address_family, stun::AddressFamily::ipv6);
+    stun::add_even_port(writer, true);
+  });
+  ASSERT_TRUE(made.is_success());
+  const auto token = stun::decode_u64(*made.message().find(Attribute::reservation_token)).value();
+  TestClient second(world, "192.0.2.10:5001");
+  EXPECT_TRUE(second.allocate([&](stun::Writer& w) { w.add_u64(Attribute::reservation_token, token); }).is_success());
+}
+
+TEST(TurnServer, APortThatWasAskedForIsNotReplacedByAnother) {
+  World world;
+  const std::size_t ports = world.server.free_ports();
+  TestClient first(world);
+  const Answer made = first.allocate([](stun::Writer& writer) { stun::add_even_port(writer, true); });
+  ASSERT_TRUE(made.is_success());
+  const auto token = stun::decode_u64(*made.message().find(Attribute::reservation_token)).value();
+  world.opens = [](const OpenRelay&) -> Result<void> { return fail(Errc::port_in_use); };
+  TestClient second(world, "192.0.2.10:5001");
+  EXPECT_EQ(second.allocate([&](stun::Writer& w) { w.add_u64(Attribute::reservation_token, token); }).error(), 508);
+  for (const bool reserves_next : {false, true}) {
+    EXPECT_EQ(second.allocate([&](stun::Writer& w) { stun::add_even_port(w, reserves_next); }).error(), 508);
+  }
+  EXPECT_EQ(world.server.free_ports(), ports - 1);
+}
+
 TEST(TurnServer, APeerThatRelaysReservesNothing) {
   ServerConfig config = World::default_config();
   config.has_even_port = false;
