@@ -94,6 +94,7 @@ void Server::handle_request(const Request& request) {
   if (method == stun::Method::binding) return handle_binding(request);
   auto who = authenticate(request);
   if (!who) return;
+  limiter_.prove(request.now, request.client.remote.address);
   if (refuse_unknown_attributes(request, &*who)) return;
   if (method == stun::Method::allocate) return handle_allocate(request, *who);
   if (method != stun::Method::refresh && method != stun::Method::create_permission &&

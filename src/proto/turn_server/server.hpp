@@ -4,7 +4,8 @@
 // shard; it owns its allocations and shares nothing but the credentials and the quotas.
 //
 // Before a request has authenticated itself nothing is kept of it: nonces are checked by computing them again, and of
-// the replies to unverified sources only a few a second may be larger than the request. No relay of TCP (RFC 6062).
+// the replies to requests without credentials only a few a second and source may be larger than the request
+// (reply_limiter.hpp); those to authenticated requests are not limited. No relay of TCP (RFC 6062).
 //
 // After each call the shell drains poll_event(). Not thread-safe.
 #pragma once
