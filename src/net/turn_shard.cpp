@@ -10,11 +10,13 @@
 
 #include "net/sockaddr.hpp"
 #include "net/turn_shard_impl.hpp"
+#include "net/udp_errors.hpp"
 
 namespace dig::net {
 namespace {
 
 constexpr std::size_t k_max_receives_per_wakeup = 8;
+constexpr std::size_t k_max_errors_per_wakeup = 64;
 constexpr int k_listener_buffer = 4 * 1024 * 1024;  // bursts of all clients
 constexpr int k_relay_buffer = 1024 * 1024;         // bursts of one peer
 
@@ -103,6 +105,7 @@ void TurnShard::Impl::handle_readable(const SocketPointer& socket) {
     scatter_.flush();  // the next receive overwrites what it sends
     if (messages < UdpReceiver::k_batch) break;
   }
+    if (messages == 0 && socket->relay) handle_peer_errors(now, *socket);
   finish_wakeup(now);
   if (!socket->is_dead) wait_readable(socket);
 }
@@ -121,6 +124,16 @@ void TurnShard::Impl::route(Instant now, UnixTime wall, const Socket& socket, co
 
 const TurnShard::Impl::Socket* TurnShard::Impl::listener_for(const Endpoint& local) const {
   const Socket* wildcard = nullptr;
+// Looked for only when nothing else was there: errors make the socket readable too, and fail one receive.
+void TurnShard::Impl::handle_peer_errors(Instant now, const Socket& socket) {
+  for (std::size_t i = 0; i < k_max_errors_per_wakeup; ++i) {
+    const auto error = next_udp_error(socket.fd.value());
+    if (!error) return;
+    const stun::IcmpError icmp{.type = error->icmp_type, .code = error->icmp_code, .data = error->mtu};
+    server_.handle_peer_error({now, *socket.relay, error->destination, icmp}, *this);
+  }
+}
+
   for (const SocketPointer& socket : listeners_) {
     if (socket->local == local) return socket.get();
     const bool is_wildcard = socket->local.address.is_unspecified() && socket->local.port == local.port &&
@@ -222,6 +235,7 @@ Result<void> TurnShard::Impl::open_relay(const turn::OpenRelay& open) {
 
 void TurnShard::Impl::handle_timer(Instant now) {
   server_.handle_timeout(now);
+  ask_for_udp_errors(fd.value(), open.family);
   close_idle_streams(now);
   handle_dtls_timers(now);
   finish_wakeup(now);

@@ -74,6 +74,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void carry_out(Instant now, turn::ServerEvent& event);
   [[nodiscard]] Result<void> open_relay(const turn::OpenRelay& open);
   void handle_timer(Instant now);
+  void handle_peer_errors(Instant now, const Socket& socket);
   [[nodiscard]] const Socket* listener_for(const Endpoint& local) const;
 
   // turn::Sink

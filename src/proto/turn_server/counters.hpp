@@ -23,6 +23,7 @@ namespace dig::turn {
   DROP(family_mismatch)                                                                           \
   DROP(bandwidth)     /* beyond the rate of the allocation or of the server */                    \
   DROP(volume)        /* beyond the volume of the allocation */                                   \
+  DROP(peer_error)    /* an ICMP error that clients are not told of, or beyond a rate */          \
   DROP(oversized)     /* more than fits into a message to the client */                           \
   DROP(unknown_relay) /* from a peer, for an allocation that is gone */
 
@@ -43,6 +44,7 @@ struct Counters {
   std::uint64_t allocations_made = 0;
   std::uint64_t allocations_ended = 0;
   std::uint64_t challenges = 0;        // 401 and 438
+  std::uint64_t peer_errors = 0;  // ICMP errors that clients were told of
   std::uint64_t refused_quota = 0;     // 486
   std::uint64_t refused_capacity = 0;  // 508
   std::array<std::uint64_t, static_cast<std::size_t>(Drop::count)> drops{};

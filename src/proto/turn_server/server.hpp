@@ -27,6 +27,7 @@
 #include "proto/turn_server/peer_policy.hpp"
 #include "proto/turn_server/port_pool.hpp"
 #include "proto/turn_server/reply_limiter.hpp"
+#include "wire/stun_attributes.hpp"
 #include "wire/turn_channel_data.hpp"
 
 namespace dig::turn {
@@ -95,11 +96,12 @@ struct ServerConfig {
     std::size_t max_channels = 64;
     // RFC 8656 ends at 0x4FFF; clients of RFC 5766 go on to 0x7FFF. Lower where a port is shared with other protocols.
     std::uint16_t max_channel_number = k_max_old_channel;
-    TokenBucket::Rate new_peers{.per_second = 5, .burst = 64};  // of one allocation: no port scanner
-    TokenBucket::Rate allocation_bandwidth{};                   // bytes, both directions
-    TokenBucket::Rate server_bandwidth{};                       // of this shard
-    std::uint64_t allocation_volume = 0;                        // bytes, both directions; 0: no limit
-    std::size_t max_port_attempts = 8;                          // when the system refuses a port
+    TokenBucket::Rate new_peers{.per_second = 5, .burst = 64};     // of one allocation: no port scanner
+    TokenBucket::Rate peer_errors{.per_second = 10, .burst = 10};  // ICMP errors told to one client
+    TokenBucket::Rate allocation_bandwidth{};                      // bytes, both directions
+    TokenBucket::Rate server_bandwidth{};                          // of this shard
+    std::uint64_t allocation_volume = 0;                           // bytes, both directions; 0: no limit
+    std::size_t max_port_attempts = 8;                             // when the system refuses a port
     ReplyLimiter::Limits replies;
   } limits;
 };
@@ -130,6 +132,15 @@ class Server {
     std::uint16_t segment_size = 0;
   };
   void route(const FromPeer& in, Sink& sink);
+
+  // An ICMP error about a datagram that `relay` sent to `peer` (RFC 8656 §11.5).
+  struct PeerError {
+    Instant now;
+    RelayId relay;
+    Endpoint peer;
+    stun::IcmpError icmp;
+  };
+  void handle_peer_error(const PeerError& in, Sink& sink);
 
   // Answers OpenRelay. errc port_in_use lets the server try another port.
   void handle_relay_opened(Instant now, RelayId relay, const Result<void>& result, Sink& sink);
