@@ -54,6 +54,12 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
     Bytes output;
     std::size_t sent = 0;
     Instant last_request;
+
+    [[nodiscard]] BytesView waiting() const noexcept { return BytesView(output).subspan(sent); }
+    void took(std::size_t size) {
+      sent += size;
+      if (sent == output.size()) output.clear(), sent = 0;
+    }
   };
 
   // A DTLS client, by its 5-tuple.
@@ -93,6 +99,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void settle(Instant now) override { finish_wakeup(now); }
   void handle_plaintext(Instant now, TransportId id, Stream& stream, BytesView bytes);
   void drain_tls(Instant now, TransportId id, Stream& stream);
+  void seal(Stream& stream);
   void write_stream(TransportId id, BytesView head, BytesView payload, std::size_t padding);
   void forget_stream(Instant now, TransportId id, CloseMode mode);
   void close_idle_streams(Instant now);
