@@ -64,20 +64,6 @@ std::vector<IpAddress> relay_addresses(const std::vector<Endpoint>& listening,
   return chosen;
 }
 
-void add_counters(turn::Counters& sum, const turn::Counters& more) {
-  sum.packets_to_peers += more.packets_to_peers;
-  sum.bytes_to_peers += more.bytes_to_peers;
-  sum.packets_to_clients += more.packets_to_clients;
-  sum.bytes_to_clients += more.bytes_to_clients;
-  sum.bindings += more.bindings;
-  sum.allocations_made += more.allocations_made;
-  sum.allocations_ended += more.allocations_ended;
-  sum.challenges += more.challenges;
-  sum.refused_quota += more.refused_quota;
-  sum.refused_capacity += more.refused_capacity;
-  for (std::size_t i = 0; i < sum.drops.size(); ++i) sum.drops[i] += more.drops[i];
-}
-
 }  // namespace
 
 class TurnService::Impl {
@@ -289,7 +275,7 @@ TurnShardStatus TurnService::snapshot() const {
   TurnShardStatus sum;
   impl_->on_each_shard([&](TurnShard& shard) {
     const TurnShardStatus one = shard.snapshot();
-    add_counters(sum.counters, one.counters);
+    sum.counters += one.counters;
     sum.allocations += one.allocations;
     sum.streams += one.streams;
     sum.dtls_sessions += one.dtls_sessions;

@@ -225,6 +225,7 @@ TEST(TurnServer, EveryWrongAllocateHasItsCode) {
     const Answer answer = client.request(Method::allocate, bad.fill);
     EXPECT_EQ(answer.error(), bad.error) << bad.name;
     EXPECT_TRUE(client.is_signed(answer)) << bad.name;
+    EXPECT_EQ(world.server.counters().refused(static_cast<std::uint16_t>(bad.error)), 1u) << bad.name;
     EXPECT_EQ(world.server.allocations(), 0u);
     EXPECT_EQ(world.server.free_ports(), ports) << bad.name;
     EXPECT_EQ(world.quotas.taken(), 0u) << bad.name;
