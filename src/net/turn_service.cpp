@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <future>
@@ -78,6 +79,7 @@ class TurnService::Impl {
   std::vector<PortStatus> ports;
   std::vector<IpAddress> relayed;
 
+  [[nodiscard]] std::size_t shards() const { return shards_.size(); }
   // Runs a task on every shard and waits for it.
   void on_each_shard(const std::function<void(TurnShard&)>& task);
 
@@ -267,8 +269,13 @@ void TurnService::set_tls(const TlsContexts& contexts) {
   impl_->on_each_shard([&](TurnShard& shard) { shard.set_tls(contexts); });
 }
 
-void TurnService::drain(const std::optional<Endpoint>& alternate) {
-  impl_->on_each_shard([&](TurnShard& shard) { shard.drain(alternate); });
+void TurnService::drain(const std::optional<Endpoint>& alternate, std::function<void()> on_drained) {
+  const auto undrained = std::make_shared<std::atomic<std::size_t>>(impl_->shards());
+  impl_->on_each_shard([&](TurnShard& shard) {
+    shard.drain(alternate, [undrained, on_drained] {
+      if (undrained->fetch_sub(1) == 1) on_drained();
+    });
+  });
 }
 
 TurnShardStatus TurnService::snapshot() const {

@@ -24,7 +24,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void listen_udp(BoundSocket socket);
   void listen_tcp(BoundSocket socket) { transports_.listen(std::move(socket)); }
   void set_tls(const TlsContexts& contexts) { tls_ = contexts; }
-  void drain(const std::optional<Endpoint>& alternate) { server_.drain(alternate); }
+  void drain(const std::optional<Endpoint>& alternate, Task on_drained);
   [[nodiscard]] TurnShardStatus snapshot() const;
 
  private:
@@ -74,13 +74,13 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void wait_readable(const SocketPointer& socket);
   void handle_readable(const SocketPointer& socket);
   void route(Instant now, UnixTime wall, const Socket& socket, const Received& in);
+  void handle_peer_errors(Instant now, const Socket& socket);
   void send_to_client(const turn::ClientPath& client, BytesView head, BytesView payload, std::size_t padding);
   [[nodiscard]] SocketPointer add_socket(UniqueFd fd, const Endpoint& local);
   void finish_wakeup(Instant now);
   void carry_out(Instant now, turn::ServerEvent& event);
   [[nodiscard]] Result<void> open_relay(const turn::OpenRelay& open);
   void handle_timer(Instant now);
-  void handle_peer_errors(Instant now, const Socket& socket);
   [[nodiscard]] const Socket* listener_for(const Endpoint& local) const;
 
   // turn::Sink
@@ -132,6 +132,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   Bytes ciphertext_;  // of the one that goes out
   TcpTransports transports_;
   Timer timer_;
+  Task on_drained_;  // set while clients are waited for
   std::uint64_t receive_calls_ = 0;
   std::uint64_t lost_stream_full_ = 0;
   bool is_finishing_ = false;

@@ -146,7 +146,8 @@ class Server {
   void handle_relay_opened(Instant now, RelayId relay, const Result<void>& result, Sink& sink);
   // The client's connection is gone, and its allocation with it.
   void handle_client_closed(Instant now, const ClientPath& client);
-  // New allocations and refreshes are sent to `alternate` with 300 from now on (RFC 8489 §10), or refused with 508.
+  // New allocations are sent to `alternate` with 300 from now on (RFC 8489 §10); without one, which 300 must name, they
+  // are refused with 508. Those that stand go on and may be refreshed: a Refresh cannot be carried out elsewhere.
   void drain(std::optional<Endpoint> alternate);
   void handle_timeout(Instant now);
   [[nodiscard]] std::optional<Instant> next_timeout() const;

@@ -200,7 +200,6 @@ void Server::handle_refresh(const Request& request, Authenticated& who, Allocati
     family = ip_family(*requested);
     if (!allocation.relay(*family)) return refuse(request, &who, 443);
   }
-  if (!releases && is_draining_) return redirect(request, who);
 
   const std::uint32_t lifetime = releases ? 0 : granted_lifetime(config_.limits, *wanted);
   Reply reply(request.message, stun::Class::success);
