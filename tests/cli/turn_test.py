@@ -290,14 +290,20 @@ class Metrics(TurnCase):
             with self.subTest(sent[:40]), socket.create_connection(("127.0.0.1", self.port(ready)), 30) as client:
                 client.sendall(sent)
                 self.assertEqual(client.recv(12)[9:], status)
-        # A request in pieces is one; who asks for nothing is let go of.
-        with socket.create_connection(("127.0.0.1", self.port(ready)), 30) as idle:
-            with socket.create_connection(("127.0.0.1", self.port(ready)), 30) as slow:
-                for byte in b"GET /metrics HTTP/1.1\r\nHost: [::1]\r\n\r\n":
-                    slow.sendall(bytes([byte]))
-                self.assertEqual(slow.recv(12)[9:], b"200")
-            self.values(ready)
-            self.assertEqual(idle.recv(1), b"")
+        # A request in pieces is one. Who asks for nothing takes a place only for a while, and there are 16.
+        idle = []
+        for _ in range(15):
+            idle.append(socket.create_connection(("127.0.0.1", self.port(ready)), 30))
+            self.addCleanup(idle[-1].close)
+        with socket.create_connection(("127.0.0.1", self.port(ready)), 30) as slow:
+            with socket.create_connection(("127.0.0.1", self.port(ready)), 30) as beyond:
+                self.assertEqual(beyond.recv(1), b"")
+            for byte in b"GET /metrics HTTP/1.1\r\nHost: [::1]\r\n\r\n":
+                slow.sendall(bytes([byte]))
+            self.assertEqual(slow.recv(12)[9:], b"200")
+        for one in idle:
+            self.assertEqual(one.recv(1), b"")
+        self.values(ready)
 
 
 if __name__ == "__main__":
