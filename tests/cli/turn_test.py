@@ -149,16 +149,16 @@ class TurnTest(TurnCase):
 
 
 class Draining(TurnCase):
-    """What happens to clients when the server is told to stop (SIGTERM)."""
+    """What happens to clients when the server is told to stop (SIGTERM). It would wait longer than any test does."""
 
     def draining(self, *flags):
-        running, ready = self.turn(self.home(), "--user", "alice:secret", "--allow-peer", "127.0.0.0/8", "--drain", "80",
+        running, ready = self.turn(self.home(), "--user", "alice:secret", "--allow-peer", "127.0.0.0/8", "--drain", "999",
                                    *flags)
         client = self.client(ready)
         self.assertEqual(client.allocate().error, 0)
         running.process.send_signal(signal.SIGTERM)
         event = running.output.json()
-        self.assertEqual(event, {"event": "draining", "allocations": 1, "seconds": 80})
+        self.assertEqual(event, {"event": "draining", "allocations": 1, "seconds": 999})
         return running, ready, client
 
     def test_who_is_there_may_stay_and_the_end_comes_with_the_last_one(self):
