@@ -83,6 +83,7 @@ struct Allocation {
   std::vector<Channel> channels;
   TokenBucket bandwidth;
   TokenBucket new_peers;
+  TokenBucket peer_errors;
   std::uint64_t bytes_relayed = 0;  // both directions
 
   [[nodiscard]] std::optional<Relay>& relay(IpFamily family) noexcept { return relays[family == IpFamily::v6 ? 1 : 0]; }

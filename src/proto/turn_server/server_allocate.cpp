@@ -134,6 +134,7 @@ void Server::handle_allocate(const Request& request, Authenticated& who) {
 // RFC 8489 §10: the answer of a server that is about to stop. Without another one to name there is no capacity here.
 void Server::redirect(const Request& request, const Authenticated& who) {
   if (!alternate_) return refuse(request, &who, 508);
+  counters_.refuse(300);
   Reply reply(request.message, stun::Class::error);
   stun::add_error(reply.writer(), 300);
   stun::add_address(reply.writer(), stun::Attribute::alternate_server, *alternate_);
@@ -160,7 +161,7 @@ void Server::retry_relay(Instant now, Allocation& allocation, Relay& relay, cons
     if (allocation.relays[0]->is_open) answer_allocate(now, allocation, sink);
     return;
   }
-  ++counters_.refused_capacity;
+  counters_.refuse(508);
   Reply reply(stun::Method::allocate, allocation.transaction, stun::Class::error);
   stun::add_error(reply.writer(), 508);
   reply.sign(allocation.key.view(), allocation.uses_sha256);
@@ -200,7 +201,6 @@ void Server::handle_refresh(const Request& request, Authenticated& who, Allocati
     family = ip_family(*requested);
     if (!allocation.relay(*family)) return refuse(request, &who, 443);
   }
-  if (!releases && is_draining_) return redirect(request, who);
 
   const std::uint32_t lifetime = releases ? 0 : granted_lifetime(config_.limits, *wanted);
   Reply reply(request.message, stun::Class::success);

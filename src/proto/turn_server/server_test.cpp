@@ -225,6 +225,7 @@ TEST(TurnServer, EveryWrongAllocateHasItsCode) {
     const Answer answer = client.request(Method::allocate, bad.fill);
     EXPECT_EQ(answer.error(), bad.error) << bad.name;
     EXPECT_TRUE(client.is_signed(answer)) << bad.name;
+    EXPECT_EQ(world.server.counters().refused(static_cast<std::uint16_t>(bad.error)), 1u) << bad.name;
     EXPECT_EQ(world.server.allocations(), 0u);
     EXPECT_EQ(world.server.free_ports(), ports) << bad.name;
     EXPECT_EQ(world.quotas.taken(), 0u) << bad.name;
@@ -461,10 +462,13 @@ TEST(TurnServer, ADrainingServerSendsClientsElsewhere) {
   TestClient late(world, "192.0.2.11:1");
   const Answer redirected = late.allocate();
   EXPECT_EQ(redirected.error(), 300);
+  EXPECT_EQ(world.server.counters().refused(300), 1u);
+  EXPECT_EQ(world.server.counters().refused(401), 2u);  // the first request of each
+  EXPECT_EQ(world.server.counters().refused(999), 0u);
   EXPECT_EQ(stun::decode_address(*redirected.message().find(Attribute::alternate_server)), at("198.51.100.9:3478"));
   EXPECT_TRUE(late.is_signed(redirected));
-  EXPECT_EQ(client.refresh().error(), 300);
-  EXPECT_TRUE(client.permit({"192.0.2.1:1"}).is_success());  // what stands goes on
+  EXPECT_TRUE(client.refresh().is_success());  // what stands goes on
+  EXPECT_TRUE(client.permit({"192.0.2.1:1"}).is_success());
   EXPECT_TRUE(client.refresh(0).is_success());
   world.server.drain(std::nullopt);
   EXPECT_EQ(late.allocate().error(), 508);
