@@ -12,6 +12,8 @@ find_package(SQLite3 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
+# Only the text format. The package's CMake files would ask for civetweb and curl too.
+pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 if(DIGNET_TESTS)
   find_package(GTest REQUIRED)
   pkg_check_modules(libre REQUIRED IMPORTED_TARGET libre)

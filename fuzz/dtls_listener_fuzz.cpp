@@ -8,7 +8,7 @@
 
 #include "crypto/dtls_listener.hpp"
 #include "crypto/testing/dtls_pair.hpp"
-#include "input.hpp"
+#include "tls_world.hpp"
 
 namespace {
 
@@ -16,11 +16,6 @@ using namespace dig;
 using namespace dig::crypto;
 using fuzz::Input;
 using fuzz::require;
-
-struct Contexts {
-  std::shared_ptr<const TlsContext> client = testing::make_context(TlsTransport::datagram, testing::client_config());
-  std::shared_ptr<const TlsContext> server = testing::make_context(TlsTransport::datagram, testing::server_config());
-};
 
 Bytes first_datagram(DtlsSession& client, Instant now) {
   Bytes out(1200);
@@ -59,13 +54,9 @@ struct Sent {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Instant now = testing::k_test_start;
-  const testing::VirtualClock clock(testing::k_test_wall, now, testing::VirtualClock::Scope::openssl_only);
-  SeededRng source(1);
-  const testing::OpensslRandom random(source);
-  static const Contexts contexts;
-  source = SeededRng(2);
-  DtlsSession client = DtlsSession::connect(contexts.client, {.server_name = "turn.example"}, testing::k_client_path,
-                                            now, testing::k_test_wall)
+  fuzz::TlsWorld<TlsTransport::datagram> world;
+  DtlsSession client = DtlsSession::connect(world.contexts.client, {.server_name = "turn.example"},
+                                            testing::k_client_path, now, testing::k_test_wall)
                            .value();
   const Bytes hello = first_datagram(client, now);
   SeededRng secrets(3);
@@ -96,7 +87,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     const Received received{.now = now, .local = testing::k_server_path.local, .remote = remote, .bytes = datagram};
     const auto answer = listener.handle_datagram(received, secrets, out);
-    auto session = listener.accept(received, contexts.server, testing::k_test_wall);
+    auto session = listener.accept(received, world.contexts.server, testing::k_test_wall);
     if (answer.verdict == DtlsListener::Verdict::challenged) {
       require(answer.size > 32 && answer.size < datagram.size());
       if (sent.size() < 100) sent.emplace(remote, Sent{to_bytes(BytesView(out).first(answer.size).last(32)), now});

@@ -4,10 +4,9 @@
 // is the last event.
 #include <cstdint>
 #include <set>
-#include <variant>
 
 #include "crypto/testing/dtls_pair.hpp"
-#include "input.hpp"
+#include "tls_world.hpp"
 
 namespace {
 
@@ -17,11 +16,6 @@ using fuzz::Input;
 using fuzz::require;
 
 constexpr DtlsLimits k_limits{.max_datagram = 500, .max_input = 5000, .max_output = 20'000};
-
-struct Contexts {
-  std::shared_ptr<const TlsContext> client = testing::make_context(TlsTransport::datagram, testing::client_config());
-  std::shared_ptr<const TlsContext> server = testing::make_context(TlsTransport::datagram, testing::server_config());
-};
 
 struct End {
   DtlsSession session;
@@ -43,10 +37,7 @@ struct End {
     sent.insert(std::move(text));
   }
   void check(End& peer) {
-    while (const auto event = session.poll_event()) {
-      require(!is_closed_seen);
-      is_closed_seen = std::holds_alternative<TlsClosed>(*event);
-    }
+    fuzz::take_events(session, is_closed_seen);
     Bytes buffer(DtlsSession::max_plaintext);
     while (const auto size = session.read(buffer)) {
       require(peer.sent.erase(std::string(as_text(BytesView(buffer).first(*size)))) == 1);
@@ -101,20 +92,16 @@ void deliver(Input& in, End& to, End& from, std::vector<Bytes>& wire, Instant no
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Instant now = testing::k_test_start;
-  testing::VirtualClock clock(testing::k_test_wall, now, testing::VirtualClock::Scope::openssl_only);
-  SeededRng source(1);
-  const testing::OpensslRandom random(source);
-  static const Contexts contexts;
-  source = SeededRng(2);
+  fuzz::TlsWorld<TlsTransport::datagram> world;
   Input in{data, size};
   const bool is_client = in.byte() % 2 == 0;
-  End client{DtlsSession::connect(contexts.client, {.server_name = "turn.example"}, testing::k_client_path, now,
+  End client{DtlsSession::connect(world.contexts.client, {.server_name = "turn.example"}, testing::k_client_path, now,
                                   testing::k_test_wall, k_limits)
                  .value(),
              testing::k_client_path};
-  End server{
-      DtlsSession::accept(contexts.server, {}, testing::k_server_path, now, testing::k_test_wall, k_limits).value(),
-      testing::k_server_path};
+  End server{DtlsSession::accept(world.contexts.server, {}, testing::k_server_path, now, testing::k_test_wall, k_limits)
+                 .value(),
+             testing::k_server_path};
   End& subject = is_client ? client : server;
   End& peer = is_client ? server : client;
   Network network;
@@ -145,7 +132,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       case 7:
         now = now + Duration(std::chrono::milliseconds(in.byte() * 20));
-        clock.set(now);
+        world.clock.set(now);
         subject.session.handle_timeout(now);
         peer.session.handle_timeout(now);
         break;

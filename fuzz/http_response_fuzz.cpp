@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The answer of an HTTPS server or a proxy: bounded, and the same wherever it is cut; what it holds becomes servers or an
-// error. The first byte says where it is cut and whether it answers CONNECT.
+// The answer of an HTTPS server or a proxy: bounded, and the same wherever it is cut; what it holds becomes servers or
+// an error. The first byte says where it is cut and whether it answers CONNECT.
 #include <cstdint>
 
 #include "input.hpp"

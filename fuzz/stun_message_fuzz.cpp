@@ -25,6 +25,7 @@ void decode_everything(const Message& message) {
     (void)decode_requested_transport(item.value);
     (void)decode_address_family(item.value);
     (void)decode_even_port(item.value);
+    (void)decode_icmp(item.value);
     (void)decode_password_algorithms(item.value);
     (void)decode_password_algorithm(item.value);
     (void)features_of_nonce(item.value);

@@ -3,11 +3,8 @@
 // input is a list of operations. Whatever happens: no plaintext but what the peer wrote, bounded memory, TlsClosed is
 // the last event.
 #include <cstdint>
-#include <variant>
 
-#include "crypto/testing/tls_pair.hpp"
-#include "crypto/testing/virtual_world.hpp"
-#include "input.hpp"
+#include "tls_world.hpp"
 
 namespace {
 
@@ -16,14 +13,9 @@ using namespace dig::crypto;
 using fuzz::Input;
 using fuzz::require;
 
-struct Contexts {
-  std::shared_ptr<const TlsContext> client = testing::make_context(TlsTransport::stream, testing::client_config());
-  std::shared_ptr<const TlsContext> server = testing::make_context(TlsTransport::stream, testing::server_config());
-};
-
 constexpr TlsLimits k_limits{.max_input = 20'000, .max_input_excess = 40'000, .max_output = 20'000};
 
-TlsSession make_session(const Contexts& contexts, TlsRole role, Instant now) {
+TlsSession make_session(const fuzz::TlsContexts& contexts, TlsRole role, Instant now) {
   return role == TlsRole::client ? TlsSession::connect(contexts.client, {.server_name = "turn.example"}, now,
                                                        testing::k_test_wall, k_limits)
                                        .value()
@@ -48,10 +40,7 @@ struct End {
     if (got) append(read, BytesView(buffer).first(got->size));
   }
   void check() {
-    while (const auto event = session.poll_event()) {
-      require(!is_closed_seen);
-      is_closed_seen = std::holds_alternative<TlsClosed>(*event);
-    }
+    fuzz::take_events(session, is_closed_seen);
     const TlsStatus status = session.snapshot();
     require(status.is_closed == is_closed_seen);
     require(status.input_waiting <= k_limits.max_input + k_limits.max_input_excess);
@@ -106,17 +95,12 @@ void step(Input& in, End& subject, End& peer, Instant& now) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const testing::VirtualClock clock(testing::k_test_wall, testing::k_test_start,
-                                    testing::VirtualClock::Scope::openssl_only);
-  SeededRng source(1);
-  const testing::OpensslRandom random(source);
-  static const Contexts contexts;
-  source = SeededRng(2);
+  fuzz::TlsWorld<TlsTransport::stream> world;
   Input in{data, size};
   Instant now = testing::k_test_start;
   const bool is_client = in.byte() % 2 == 0;
-  End subject{make_session(contexts, is_client ? TlsRole::client : TlsRole::server, now)};
-  End peer{make_session(contexts, is_client ? TlsRole::server : TlsRole::client, now)};
+  End subject{make_session(world.contexts, is_client ? TlsRole::client : TlsRole::server, now)};
+  End peer{make_session(world.contexts, is_client ? TlsRole::server : TlsRole::client, now)};
   while (in.size > 0) {
     step(in, subject, peer, now);
     subject.check();

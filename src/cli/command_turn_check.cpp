@@ -109,8 +109,8 @@ int run_turn_check(Context& context, TurnCheckFlags flags) {
     }
   }
   std::size_t done = 0;
-  const bool is_complete = service::check_servers(
-      to_check, *settings, service::Signals::fd(), [&](std::size_t index, object health) {
+  const bool is_complete =
+      service::check_servers(to_check, *settings, service::Signals::fd(), [&](std::size_t index, object health) {
         cache.put(health);
         results[places[index]] = std::move(health);
         console.status("checked " + std::to_string(++done) + " of " + std::to_string(to_check.size()));

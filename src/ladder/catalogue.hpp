@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The public STUN and TURN servers that are known. Data, not code: catalogue.toml is compiled in, and a file of the same
-// form replaces it.
+// The public STUN and TURN servers that are known. Data, not code: catalogue.toml is compiled in, and a file of the
+// same form replaces it.
 #pragma once
 
 #include <chrono>

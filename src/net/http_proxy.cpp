@@ -29,7 +29,8 @@ std::string authority_of(std::string_view host, std::uint16_t port) {
 }  // namespace
 
 Result<HttpProxy> HttpProxy::parse(std::string_view text) {
-  const std::string url_text = text.find("://") == std::string_view::npos ? "http://" + std::string(text) : std::string(text);
+  const std::string url_text =
+      text.find("://") == std::string_view::npos ? "http://" + std::string(text) : std::string(text);
   const auto url = boost::urls::parse_uri(url_text);
   if (url_text.size() > k_max_url || !url || url->host().empty()) {
     return fail(Errc::bad_config, "a proxy is http://host:port, not \"" + std::string(text) + "\"");

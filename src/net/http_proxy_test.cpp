@@ -34,9 +34,8 @@ TEST(HttpProxyTest, ParsesWhatTheVariablesHold) {
 }
 
 TEST(HttpProxyTest, RefusesWhatIsNoHttpProxy) {
-  for (const std::string text :
-       {"", "socks5://proxy:1080", "https://proxy:443", "http://", "http://proxy:0", "http://proxy:65536",
-        "http://pro xy:1", "http://proxy:80\r\nX: y"}) {
+  for (const std::string text : {"", "socks5://proxy:1080", "https://proxy:443", "http://", "http://proxy:0",
+                                 "http://proxy:65536", "http://pro xy:1", "http://proxy:80\r\nX: y"}) {
     const auto proxy = HttpProxy::parse(text);
     ASSERT_FALSE(proxy) << text;
     EXPECT_EQ(proxy.error().code(), Errc::bad_config);

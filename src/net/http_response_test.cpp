@@ -30,7 +30,8 @@ TEST(HttpResponseTest, IsReadWhereverItIsCut) {
 
 TEST(HttpResponseTest, TakesChunksAndABodyThatEndsWithTheConnection) {
   auto chunked = reader();
-  ASSERT_TRUE(chunked.put(bytes_of("HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")));
+  ASSERT_TRUE(chunked.put(
+      bytes_of("HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")));
   ASSERT_TRUE(chunked.is_complete());
   EXPECT_EQ(chunked.take_body(), "abcde");
 

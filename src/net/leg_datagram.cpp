@@ -206,12 +206,11 @@ class DatagramLeg final : public Leg {
     if (is_open) machine_->open(now);
     std::vector<BoundSocket> sockets;
     sockets.push_back(std::move(socket));
-    driver_ = drive(
-        loop_, std::move(sockets), *machine_,
-        [this](Instant later, DatagramLegMachine::Event) {
-          if (!is_closed_) owner_.settle(later);
-        },
-        {});
+    driver_ = drive(loop_, std::move(sockets), *machine_,
+                    [this](Instant later, DatagramLegMachine::Event) {
+                      if (!is_closed_) owner_.settle(later);
+                    },
+                    {});
     return {};
   }
 

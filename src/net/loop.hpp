@@ -78,7 +78,8 @@ class Timer {
   std::shared_ptr<Impl> impl_;
 };
 
-// Calls back on the loop, once, when a descriptor of the owner's becomes readable. Destroying it cancels it.
+// Calls back on the loop, once, when a descriptor of the owner's becomes readable. Destroying it cancels it. A
+// descriptor has one watch at a time.
 class ReadableWatch {
  public:
   ReadableWatch(Loop& loop, int fd, Task on_readable);

@@ -117,9 +117,9 @@ class Minting::Impl {
     if (!config) return tell(std::unexpected(config.error()));
     const std::string host = config->url.host;
     config->leg = settings.for_https(host);
-    request_ = std::make_unique<HttpsRequest>(
-        loop_, resolver, *std::move(config),
-        [this, host](const Result<HttpsAnswer>& answer) { tell(read(host, answer)); });
+    request_ =
+        std::make_unique<HttpsRequest>(loop_, resolver, *std::move(config),
+                                       [this, host](const Result<HttpsAnswer>& answer) { tell(read(host, answer)); });
   }
 
   static Result<std::vector<ServerGroup>> read(const std::string& host, const Result<HttpsAnswer>& answer) {

@@ -32,9 +32,9 @@ TEST(ParseIceServersTest, LeavesOutWhatItDoesNotKnow) {
 }
 
 TEST(ParseIceServersTest, RefusesWhatNamesNoServer) {
-  for (const std::string& text : {std::string(), std::string("{"), std::string("[]"), std::string("{}"),
-                                  std::string("null"), std::string(R"({"error":"bad key"})"),
-                                  std::string(R"([{"urls":[]}])"), std::string(100, '[')}) {
+  for (const std::string& text :
+       {std::string(), std::string("{"), std::string("[]"), std::string("{}"), std::string("null"),
+        std::string(R"({"error":"bad key"})"), std::string(R"([{"urls":[]}])"), std::string(100, '[')}) {
     const auto groups = parse_ice_servers(text);
     ASSERT_FALSE(groups) << text;
     EXPECT_EQ(groups.error().code(), Errc::malformed);

@@ -22,13 +22,13 @@ struct ServerCheckConfig {
 };
 
 struct ServerHealth {
-  std::optional<Error> error{};           // none: it works
-  std::optional<Duration> rtt{};          // of the Binding request, or of the allocation where Binding is refused
-  std::optional<Endpoint> mapped{};       // this end, as the server sees it
-  std::optional<Endpoint> relayed{};      // of the first allocation
-  std::optional<Duration> echo{};         // from one relayed address to the other and back
-  std::optional<Duration> opened{};       // until the connection stood, name and handshakes included
-  std::string tls{};                    // "TLSv1.3"
+  std::optional<Error> error{};       // none: it works
+  std::optional<Duration> rtt{};      // of the Binding request, or of the allocation where Binding is refused
+  std::optional<Endpoint> mapped{};   // this end, as the server sees it
+  std::optional<Endpoint> relayed{};  // of the first allocation
+  std::optional<Duration> echo{};     // from one relayed address to the other and back
+  std::optional<Duration> opened{};   // until the connection stood, name and handshakes included
+  std::string tls{};                  // "TLSv1.3"
 };
 
 class ServerCheck {

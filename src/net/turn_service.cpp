@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <future>
@@ -64,20 +65,6 @@ std::vector<IpAddress> relay_addresses(const std::vector<Endpoint>& listening,
   return chosen;
 }
 
-void add_counters(turn::Counters& sum, const turn::Counters& more) {
-  sum.packets_to_peers += more.packets_to_peers;
-  sum.bytes_to_peers += more.bytes_to_peers;
-  sum.packets_to_clients += more.packets_to_clients;
-  sum.bytes_to_clients += more.bytes_to_clients;
-  sum.bindings += more.bindings;
-  sum.allocations_made += more.allocations_made;
-  sum.allocations_ended += more.allocations_ended;
-  sum.challenges += more.challenges;
-  sum.refused_quota += more.refused_quota;
-  sum.refused_capacity += more.refused_capacity;
-  for (std::size_t i = 0; i < sum.drops.size(); ++i) sum.drops[i] += more.drops[i];
-}
-
 }  // namespace
 
 class TurnService::Impl {
@@ -92,6 +79,7 @@ class TurnService::Impl {
   std::vector<PortStatus> ports;
   std::vector<IpAddress> relayed;
 
+  [[nodiscard]] std::size_t shards() const { return shards_.size(); }
   // Runs a task on every shard and waits for it.
   void on_each_shard(const std::function<void(TurnShard&)>& task);
 
@@ -281,15 +269,20 @@ void TurnService::set_tls(const TlsContexts& contexts) {
   impl_->on_each_shard([&](TurnShard& shard) { shard.set_tls(contexts); });
 }
 
-void TurnService::drain(const std::optional<Endpoint>& alternate) {
-  impl_->on_each_shard([&](TurnShard& shard) { shard.drain(alternate); });
+void TurnService::drain(const std::optional<Endpoint>& alternate, std::function<void()> on_drained) {
+  const auto undrained = std::make_shared<std::atomic<std::size_t>>(impl_->shards());
+  impl_->on_each_shard([&](TurnShard& shard) {
+    shard.drain(alternate, [undrained, on_drained] {
+      if (undrained->fetch_sub(1) == 1) on_drained();
+    });
+  });
 }
 
 TurnShardStatus TurnService::snapshot() const {
   TurnShardStatus sum;
   impl_->on_each_shard([&](TurnShard& shard) {
     const TurnShardStatus one = shard.snapshot();
-    add_counters(sum.counters, one.counters);
+    sum.counters += one.counters;
     sum.allocations += one.allocations;
     sum.streams += one.streams;
     sum.dtls_sessions += one.dtls_sessions;

@@ -47,7 +47,9 @@ class TurnService {
   [[nodiscard]] std::vector<IpAddress> relayed_addresses() const;  // as clients see them
   // A renewed certificate, for clients that come from now on.
   void set_tls(const TlsContexts& contexts);
-  void drain(const std::optional<Endpoint>& alternate);
+  // New clients are sent to `alternate`, or refused; those that are there go on. `on_drained` is called once, when the
+  // last allocation has ended or there is none, on a thread of the shards. Once only.
+  void drain(const std::optional<Endpoint>& alternate, std::function<void()> on_drained);
   // The sum over the shards.
   [[nodiscard]] TurnShardStatus snapshot() const;
 

@@ -10,11 +10,13 @@
 
 #include "net/sockaddr.hpp"
 #include "net/turn_shard_impl.hpp"
+#include "net/udp_errors.hpp"
 
 namespace dig::net {
 namespace {
 
 constexpr std::size_t k_max_receives_per_wakeup = 8;
+constexpr std::size_t k_max_errors_per_wakeup = 64;
 constexpr int k_listener_buffer = 4 * 1024 * 1024;  // bursts of all clients
 constexpr int k_relay_buffer = 1024 * 1024;         // bursts of one peer
 
@@ -33,7 +35,9 @@ TurnShard::~TurnShard() = default;
 void TurnShard::listen_udp(BoundSocket socket) { impl_->listen_udp(std::move(socket)); }
 void TurnShard::listen_tcp(BoundSocket socket) { impl_->listen_tcp(std::move(socket)); }
 void TurnShard::set_tls(const TlsContexts& contexts) { impl_->set_tls(contexts); }
-void TurnShard::drain(const std::optional<Endpoint>& alternate) { impl_->drain(alternate); }
+void TurnShard::drain(const std::optional<Endpoint>& alternate, Task on_drained) {
+  impl_->drain(alternate, std::move(on_drained));
+}
 TurnShardStatus TurnShard::snapshot() const { return impl_->snapshot(); }
 
 TurnShard::Impl::Impl(Loop& loop, TurnShardOptions options, const turn::CredentialSource& credentials,
@@ -101,6 +105,7 @@ void TurnShard::Impl::handle_readable(const SocketPointer& socket) {
       route(now, wall, *socket, in);
     });
     scatter_.flush();  // the next receive overwrites what it sends
+    if (messages == 0 && socket->relay) handle_peer_errors(now, *socket);
     if (messages < UdpReceiver::k_batch) break;
   }
   finish_wakeup(now);
@@ -116,6 +121,16 @@ void TurnShard::Impl::route(Instant now, UnixTime wall, const Socket& socket, co
     server_.route(
         turn::Server::FromClient{now, wall, {StunTransport::udp, in.local, in.remote, 0}, in.bytes, in.segment_size},
         *this);
+  }
+}
+
+// Looked for only when nothing else was there: errors make the socket readable too, and fail one receive.
+void TurnShard::Impl::handle_peer_errors(Instant now, const Socket& socket) {
+  for (std::size_t i = 0; i < k_max_errors_per_wakeup; ++i) {
+    const auto error = next_udp_error(socket.fd.value());
+    if (!error) return;
+    const stun::IcmpError icmp{.type = error->icmp_type, .code = error->icmp_code, .data = error->mtu};
+    server_.handle_peer_error({now, *socket.relay, error->destination, icmp}, *this);
   }
 }
 
@@ -169,6 +184,12 @@ void TurnShard::Impl::to_peer(turn::RelayId relay, const Endpoint& peer, BytesVi
   scatter_.add(socket.fd.value(), IpAddress(), peer, {}, payload, 0);
 }
 
+void TurnShard::Impl::drain(const std::optional<Endpoint>& alternate, Task on_drained) {
+  server_.drain(alternate);
+  on_drained_ = std::move(on_drained);
+  finish_wakeup(monotonic_now());
+}
+
 // --- what the server asks for ---------------------------------------------------------------------------------------
 
 void TurnShard::Impl::finish_wakeup(Instant now) {
@@ -181,6 +202,7 @@ void TurnShard::Impl::finish_wakeup(Instant now) {
   const std::optional<Instant> idle_check = streams_.empty() ? std::nullopt : std::optional(now + 1s);
   timer_.set(earliest(earliest(server_.next_timeout(), idle_check), next_dtls_timer(now)));
   is_finishing_ = false;
+  if (on_drained_ && server_.allocations() == 0) std::exchange(on_drained_, {})();
 }
 
 void TurnShard::Impl::carry_out(Instant now, turn::ServerEvent& event) {
@@ -213,6 +235,7 @@ Result<void> TurnShard::Impl::open_relay(const turn::OpenRelay& open) {
     return fail(errno == EADDRINUSE || errno == EACCES ? Errc::port_in_use : Errc::network_error, std::strerror(errno));
   }
   set_buffers(fd.value(), k_relay_buffer);
+  ask_for_udp_errors(fd.value(), open.family);
   SocketPointer socket = add_socket(std::move(fd), local);
   socket->relay = open.relay;
   wait_readable(socket);

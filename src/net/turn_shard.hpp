@@ -63,8 +63,8 @@ class TurnShard {
   void listen_tcp(BoundSocket socket);
   // For clients that come from now on; those that are there keep theirs.
   void set_tls(const TlsContexts& contexts);
-  // See turn::Server::drain.
-  void drain(const std::optional<Endpoint>& alternate);
+  // See turn::Server::drain. `on_drained` is called once, when the last allocation has ended or there is none.
+  void drain(const std::optional<Endpoint>& alternate, Task on_drained);
   [[nodiscard]] TurnShardStatus snapshot() const;
 
  private:

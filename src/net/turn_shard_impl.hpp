@@ -24,7 +24,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void listen_udp(BoundSocket socket);
   void listen_tcp(BoundSocket socket) { transports_.listen(std::move(socket)); }
   void set_tls(const TlsContexts& contexts) { tls_ = contexts; }
-  void drain(const std::optional<Endpoint>& alternate) { server_.drain(alternate); }
+  void drain(const std::optional<Endpoint>& alternate, Task on_drained);
   [[nodiscard]] TurnShardStatus snapshot() const;
 
  private:
@@ -54,6 +54,12 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
     Bytes output;
     std::size_t sent = 0;
     Instant last_request;
+
+    [[nodiscard]] BytesView waiting() const noexcept { return BytesView(output).subspan(sent); }
+    void took(std::size_t size) {
+      sent += size;
+      if (sent == output.size()) output.clear(), sent = 0;
+    }
   };
 
   // A DTLS client, by its 5-tuple.
@@ -68,6 +74,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void wait_readable(const SocketPointer& socket);
   void handle_readable(const SocketPointer& socket);
   void route(Instant now, UnixTime wall, const Socket& socket, const Received& in);
+  void handle_peer_errors(Instant now, const Socket& socket);
   void send_to_client(const turn::ClientPath& client, BytesView head, BytesView payload, std::size_t padding);
   [[nodiscard]] SocketPointer add_socket(UniqueFd fd, const Endpoint& local);
   void finish_wakeup(Instant now);
@@ -92,6 +99,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void settle(Instant now) override { finish_wakeup(now); }
   void handle_plaintext(Instant now, TransportId id, Stream& stream, BytesView bytes);
   void drain_tls(Instant now, TransportId id, Stream& stream);
+  void seal(Stream& stream);
   void write_stream(TransportId id, BytesView head, BytesView payload, std::size_t padding);
   void forget_stream(Instant now, TransportId id, CloseMode mode);
   void close_idle_streams(Instant now);
@@ -124,6 +132,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   Bytes ciphertext_;  // of the one that goes out
   TcpTransports transports_;
   Timer timer_;
+  Task on_drained_;  // set while clients are waited for
   std::uint64_t receive_calls_ = 0;
   std::uint64_t lost_stream_full_ = 0;
   bool is_finishing_ = false;

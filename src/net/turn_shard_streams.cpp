@@ -71,30 +71,25 @@ std::size_t TurnShard::Impl::poll_bytes(Instant now, TransportId id, MutableByte
   const auto found = streams_.find(id);
   if (found == streams_.end()) return 0;
   Stream& stream = found->second;
-  const BytesView waiting = BytesView(stream.output).subspan(stream.sent);
-  std::size_t taken = 0;
-  std::size_t given = 0;
   if (stream.tls) {
-    taken = stream.tls->write(waiting).value_or(0);
-    given = stream.tls->poll_bytes(now, out);
-  } else {
-    taken = given = std::min(out.size(), waiting.size());
-    std::copy_n(waiting.begin(), taken, out.begin());
+    seal(stream);
+    return stream.tls->poll_bytes(now, out);
   }
-  stream.sent += taken;
-  if (stream.sent == stream.output.size()) {
-    stream.output.clear();
-    stream.sent = 0;
-  }
-  return given;
+  const BytesView waiting = stream.waiting();
+  const std::size_t size = std::min(out.size(), waiting.size());
+  std::copy_n(waiting.begin(), size, out.begin());
+  stream.took(size);
+  return size;
 }
+
+void TurnShard::Impl::seal(Stream& stream) { stream.took(stream.tls->write(stream.waiting()).value_or(0)); }
 
 bool TurnShard::Impl::wants_bytes(TransportId id) {
   // A client that does not read its answers is not read from either.
   const auto found = streams_.find(id);
   if (found == streams_.end()) return false;
   const Stream& stream = found->second;
-  return stream.output.size() - stream.sent < options_.max_stream_output && (!stream.tls || stream.tls->wants_bytes());
+  return stream.waiting().size() < options_.max_stream_output && (!stream.tls || stream.tls->wants_bytes());
 }
 
 void TurnShard::Impl::write_stream(TransportId id, BytesView head, BytesView payload, std::size_t padding) {
@@ -102,7 +97,7 @@ void TurnShard::Impl::write_stream(TransportId id, BytesView head, BytesView pay
   if (found == streams_.end()) return;
   Stream& stream = found->second;
   const std::size_t size = head.size() + payload.size() + padding;
-  if (stream.output.size() - stream.sent + size > options_.max_stream_output) {
+  if (stream.waiting().size() + size > options_.max_stream_output) {
     ++lost_stream_full_;  // whole messages only: the stream stays in step
     return;
   }
@@ -113,6 +108,9 @@ void TurnShard::Impl::write_stream(TransportId id, BytesView head, BytesView pay
   append(stream.output, head);
   append(stream.output, payload);
   stream.output.resize(stream.output.size() + padding);
+  // At once, so that each message has a record of its own: coturn's client takes what one record holds for one message
+  // and loses a second one, of coturn's server too. TLS promises no such boundaries; a full stream does not keep them.
+  if (stream.tls) seal(stream);
   if (to_flush_.empty() || to_flush_.back() != id) to_flush_.push_back(id);
 }
 

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "net/sockaddr.hpp"
 
@@ -26,6 +27,13 @@ constexpr std::size_t k_control_size = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SP
 struct alignas(cmsghdr) Control {
   std::array<char, k_control_size> bytes;
 };
+
+// What the kernel makes of ICMP errors.
+bool is_pending_error(int error_number) {
+  return error_number == ECONNREFUSED || error_number == EHOSTUNREACH || error_number == ENETUNREACH ||
+         error_number == EHOSTDOWN || error_number == ENONET || error_number == ENOPROTOOPT ||
+         error_number == EOPNOTSUPP || error_number == EPROTO || error_number == EACCES || error_number == EMSGSIZE;
+}
 
 iovec vector_of(BytesView bytes) { return {const_cast<std::byte*>(bytes.data()), bytes.size()}; }
 
@@ -181,6 +189,7 @@ void UdpScatter::flush() {
   Impl& impl = *impl_;
   for (std::size_t i = 0; i < impl.message_count; ++i) impl.prepare(impl.messages[i], impl.headers[i].msg_hdr);
   std::size_t done = 0;
+  bool is_second_try = false;
   while (done < impl.message_count) {
     ++impl.status.send_calls;
     const int sent = ::sendmmsg(impl.fd, &impl.headers[done], static_cast<unsigned>(impl.message_count - done),
@@ -189,9 +198,13 @@ void UdpScatter::flush() {
       for (int i = 0; i < sent; ++i)
         impl.status.datagrams += impl.messages[done + static_cast<std::size_t>(i)].datagrams;
       done += static_cast<std::size_t>(sent);
+      is_second_try = false;
       continue;
     }
     if (errno == EINTR) continue;
+    // An error about an earlier datagram fails the next send, once (ip(7), IP_RECVERR): this one was not tried yet.
+    if (is_pending_error(errno) && !std::exchange(is_second_try, true)) continue;
+    is_second_try = false;
     const Impl::Message& refused = impl.messages[done++];
     if (refused.datagrams > 1 && (errno == EIO || errno == EINVAL)) {
       impl.send_one_by_one(refused);

@@ -22,8 +22,8 @@ namespace dig::service {
 struct ServerToCheck {
   StunUri server;
   std::optional<turn::Credentials> credentials;
-  std::string provider;         // of the catalogue; may be empty
-  std::optional<Error> error;   // why it cannot be checked: its credentials could not be had
+  std::string provider;        // of the catalogue; may be empty
+  std::optional<Error> error;  // why it cannot be checked: its credentials could not be had
 };
 
 // The servers of the catalogue, those of minting providers with fresh credentials. Blocks, at most 15 seconds.

@@ -22,7 +22,7 @@ constexpr std::size_t k_max_list = 64;
 struct ListKey {
   std::string_view key;
   const char* variable;
-  std::optional<std::vector<std::string>> Settings::*member;
+  std::optional<std::vector<std::string>> Settings::* member;
 };
 constexpr ListKey k_lists[] = {{"listen", "DIGNET_LISTEN", &Settings::listen},
                                {"announce", "DIGNET_ANNOUNCE", &Settings::announce},
@@ -31,7 +31,7 @@ constexpr ListKey k_lists[] = {{"listen", "DIGNET_LISTEN", &Settings::listen},
 struct TextKey {
   std::string_view key;
   const char* variable;
-  std::optional<std::string> Settings::*member;
+  std::optional<std::string> Settings::* member;
 };
 constexpr TextKey k_texts[] = {{"tiers", "DIGNET_TIERS", &Settings::tiers},
                                {"turn-user", "DIGNET_TURN_USER", &Settings::turn_user},

@@ -219,4 +219,20 @@ void add_even_port(Writer& writer, bool reserves_next) noexcept {
   writer.add(Attribute::even_port, value);
 }
 
+Result<IcmpError> decode_icmp(BytesView value) {
+  ByteReader reader(value);
+  DIG_CHECK(reader.u16());  // reserved
+  IcmpError error;
+  DIG_TRY(error.type, reader.u8());
+  DIG_TRY(error.code, reader.u8());
+  DIG_TRY(error.data, reader.u32());
+  DIG_CHECK(reader.expect_end());
+  return error;
+}
+
+void add_icmp(Writer& writer, const IcmpError& error) noexcept {
+  writer.add_u64(Attribute::icmp, static_cast<std::uint64_t>(error.type) << 40U |
+                                      static_cast<std::uint64_t>(error.code) << 32U | error.data);
+}
+
 }  // namespace dig::stun

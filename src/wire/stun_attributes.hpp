@@ -62,4 +62,16 @@ void add_address_family(Writer& writer, Attribute type, AddressFamily family) no
 [[nodiscard]] Result<bool> decode_even_port(BytesView value);
 void add_even_port(Writer& writer, bool reserves_next) noexcept;
 
+// ICMP (RFC 8656 §18.13): what became of a datagram to a peer. `data` is the MTU of the next link where the type and
+// code say "too big", else 0. Type and code take 8 bits each, as in the ICMP header (RFC 792): the figure there has the
+// line between them one bit further left, which would leave no room for every type.
+struct IcmpError {
+  std::uint8_t type = 0;
+  std::uint8_t code = 0;
+  std::uint32_t data = 0;
+  friend bool operator==(const IcmpError&, const IcmpError&) = default;
+};
+[[nodiscard]] Result<IcmpError> decode_icmp(BytesView value);
+void add_icmp(Writer& writer, const IcmpError& error) noexcept;
+
 }  // namespace dig::stun

@@ -214,6 +214,10 @@ TEST(StunAttributes, SmallFormsWantTheirExactSize) {
   EXPECT_FALSE(decode_even_port({}));
   EXPECT_FALSE(decode_even_port(Bytes(2)));
   EXPECT_FALSE(decode_u64(Bytes(7)));
+  EXPECT_EQ(decode_icmp(bytes_of("ffff0b0100000000")), (IcmpError{.type = 11, .code = 1}));
+  EXPECT_EQ(decode_icmp(bytes_of("00000200ffffffff")), (IcmpError{.type = 2, .data = 0xFFFFFFFF}));
+  EXPECT_FALSE(decode_icmp(Bytes(7)));
+  EXPECT_FALSE(decode_icmp(Bytes(9)));
   std::array<std::uint16_t, 2> types{};
   EXPECT_EQ(decode_unknown_attributes(bytes_of("000100020003"), types), 2u);
   EXPECT_FALSE(decode_unknown_attributes(bytes_of("000100"), types));

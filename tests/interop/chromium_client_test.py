@@ -23,7 +23,8 @@ REFUSED, UNREACHABLE = 401, 701  # of RTCPeerConnectionIceErrorEvent: an answer 
 
 
 def configuration(*urls, password=turn_lab.PASSWORD):
-    return {"iceServers": [{"urls": urls, "username": turn_lab.USER, "credential": password}]}
+    return {"iceServers": [{"urls": urls, "username": turn_lab.USER, "credential": password}], "iceTransportPolicy": "all",
+            "bundlePolicy": "balanced", "rtcpMuxPolicy": "require", "iceCandidatePoolSize": 10}
 
 
 def make_profile(folder, *authorities):

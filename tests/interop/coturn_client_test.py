@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""coturn's own client against our server. Each set of options runs against Debian's coturn too, and ours must give the
-same: the exit code, no lost packet, and no error that coturn's run lacks."""
+"""coturn's own client against our server. Each set of options runs against Debian's coturn too; ours must give every packet
+and no error that coturn's run lacks. Where the client tests what must fail, the outcome must be the same."""
 import concurrent.futures
-import contextlib
-import pathlib
 import re
 import tempfile
 import unittest
@@ -48,6 +46,7 @@ class UclientTest(unittest.TestCase):
             # Not -Z: this coturn asks for a second family by the number of a draft, which RFC 8656 did not take.
             [], ["-s"], ["-t"], ["-t", "-s"], ["-c"], ["-y"], ["-y", "-c"], ["-y", "-s"], ["-t", "-y"], ["-D"], ["-G"],
             ["-N"], ["-l", "1200"], ["-x"], ["-x", "-c"], ["-S", "-t"], ["-S"], ["-S", "-s"], ["-S", "-c"],
+            ["-S", "-t", "-y"],  # loses packets with coturn: see TurnShard::Impl::write_stream
         ]
         def pair(options):
             peer = PEER_6 if "-x" in options else PEER
@@ -55,7 +54,8 @@ class UclientTest(unittest.TestCase):
             return outcome(*runs[0]), outcome(*runs[1]), runs[0][1]
 
         def are_alike(options, ours, theirs):
-            return ours[:2] == theirs[:2] and ours[2] <= theirs[2] and ("-N" in options or ours[:2] == (0, True))
+            expected = theirs[:2] if "-N" in options else (0, True)
+            return ours[:2] == expected and ours[2] <= theirs[2]
 
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             runs = [(options, pool.submit(pair, options)) for options in sets]

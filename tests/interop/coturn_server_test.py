@@ -120,7 +120,7 @@ class OurClientAgainstCoturn(unittest.TestCase):
     def allocated(self, client):
         said = client.wait_for("allocated")
         self.assertTrue(said["relayed"].startswith(ADDRESS + ":"), said)
-        self.assertEqual(said["lifetime"], LIFETIME)
+        self.assertEqual(said["lifetime"], REFRESH)
         client.tell("permit", PEER)
         client.wait_for("permitted")
         return said

@@ -52,7 +52,8 @@ class Driver {
                                         .allocation = {}};
     config.allocation.credentials = {arguments[2], arguments[3]};
     config.allocation.address_policy = dig::stun::AddressPolicy::any_unicast;
-    config.limits.max_lifetime = std::chrono::seconds(seconds);
+    config.allocation.lifetime = std::chrono::seconds(seconds);
+    config.limits.max_lifetime = config.allocation.lifetime;
     client_ = std::make_unique<dig::net::TurnClient>(
         loop_, resolver_, rng_, std::move(config),
         dig::net::TurnClient::Handlers{
@@ -60,7 +61,9 @@ class Driver {
             .on_data =
                 [](dig::Instant, const dig::turn::PeerData& data) {
                   const auto* const text = reinterpret_cast<const char*>(data.data.data());
-                  say({{"event", "data"}, {"peer", data.peer.to_string()}, {"text", std::string(text, data.data.size())}});
+                  say({{"event", "data"},
+                       {"peer", data.peer.to_string()},
+                       {"text", std::string(text, data.data.size())}});
                 }});
     watch_input();
     return {};

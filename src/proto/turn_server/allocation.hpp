@@ -52,6 +52,7 @@ struct Relay {
   std::uint16_t port = 0;    // taken from the pool
   std::size_t attempts = 0;  // ports that the system refused
   bool is_open = false;
+  bool may_move = true;  // false: the client asked for an even port or a reserved one, another would not do
 };
 
 struct Permission {
@@ -82,6 +83,7 @@ struct Allocation {
   std::vector<Channel> channels;
   TokenBucket bandwidth;
   TokenBucket new_peers;
+  TokenBucket peer_errors;
   std::uint64_t bytes_relayed = 0;  // both directions
 
   [[nodiscard]] std::optional<Relay>& relay(IpFamily family) noexcept { return relays[family == IpFamily::v6 ? 1 : 0]; }

@@ -58,10 +58,9 @@ std::optional<PortPool::Even> PortPool::take_even(Instant now, bool reserves_nex
 }
 
 std::optional<std::uint16_t> PortPool::take_reserved(Instant now, Token token) {
-  expire(now);
-  const auto found = reserved_.extract(token);
-  if (found.empty()) return std::nullopt;
-  return found.mapped().port;
+  const auto found = reserved_.find(token);
+  if (found == reserved_.end() || found->second.until <= now) return std::nullopt;
+  return reserved_.extract(found).mapped().port;
 }
 
 void PortPool::set_aside(Instant now, std::uint16_t port) { reserved_[rng_.u64()] = {port, now + 1min}; }

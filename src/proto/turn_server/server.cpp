@@ -94,6 +94,7 @@ void Server::handle_request(const Request& request) {
   if (method == stun::Method::binding) return handle_binding(request);
   auto who = authenticate(request);
   if (!who) return;
+  limiter_.prove(request.now, request.client.remote.address);
   if (refuse_unknown_attributes(request, &*who)) return;
   if (method == stun::Method::allocate) return handle_allocate(request, *who);
   if (method != stun::Method::refresh && method != stun::Method::create_permission &&
@@ -133,8 +134,7 @@ void Server::send(const Request& request, Reply& reply, const Authenticated& who
 }
 
 void Server::refuse(const Request& request, const Authenticated* who, std::uint16_t code) {
-  if (code == 486) ++counters_.refused_quota;
-  if (code == 508) ++counters_.refused_capacity;
+  counters_.refuse(code);
   Reply reply(request.message, stun::Class::error);
   // The words are for people; an unverified source gets none, as they would only make the answer larger.
   stun::add_error(reply.writer(), code, who != nullptr ? stun::reason_of(code) : std::string_view());
@@ -150,6 +150,7 @@ bool Server::refuse_unknown_attributes(const Request& request, const Authenticat
     unknown[count++] = static_cast<std::uint16_t>(item.type);
   }
   if (count == 0) return false;
+  counters_.refuse(420);
   Reply reply(request.message, stun::Class::error);
   stun::add_error(reply.writer(), 420);
   stun::add_unknown_attributes(reply.writer(), std::span(unknown).first(count));

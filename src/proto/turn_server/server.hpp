@@ -4,7 +4,8 @@
 // shard; it owns its allocations and shares nothing but the credentials and the quotas.
 //
 // Before a request has authenticated itself nothing is kept of it: nonces are checked by computing them again, and of
-// the replies to unverified sources only a few a second may be larger than the request. No relay of TCP (RFC 6062).
+// the replies to requests without credentials only a few a second and source may be larger than the request
+// (reply_limiter.hpp); those to authenticated requests are not limited. No relay of TCP (RFC 6062).
 //
 // After each call the shell drains poll_event(). Not thread-safe.
 #pragma once
@@ -26,6 +27,7 @@
 #include "proto/turn_server/peer_policy.hpp"
 #include "proto/turn_server/port_pool.hpp"
 #include "proto/turn_server/reply_limiter.hpp"
+#include "wire/stun_attributes.hpp"
 #include "wire/turn_channel_data.hpp"
 
 namespace dig::turn {
@@ -94,11 +96,12 @@ struct ServerConfig {
     std::size_t max_channels = 64;
     // RFC 8656 ends at 0x4FFF; clients of RFC 5766 go on to 0x7FFF. Lower where a port is shared with other protocols.
     std::uint16_t max_channel_number = k_max_old_channel;
-    TokenBucket::Rate new_peers{.per_second = 5, .burst = 64};  // of one allocation: no port scanner
-    TokenBucket::Rate allocation_bandwidth{};                   // bytes, both directions
-    TokenBucket::Rate server_bandwidth{};                       // of this shard
-    std::uint64_t allocation_volume = 0;                        // bytes, both directions; 0: no limit
-    std::size_t max_port_attempts = 8;                          // when the system refuses a port
+    TokenBucket::Rate new_peers{.per_second = 5, .burst = 64};     // of one allocation: no port scanner
+    TokenBucket::Rate peer_errors{.per_second = 10, .burst = 10};  // ICMP errors told to one client
+    TokenBucket::Rate allocation_bandwidth{};                      // bytes, both directions
+    TokenBucket::Rate server_bandwidth{};                          // of this shard
+    std::uint64_t allocation_volume = 0;                           // bytes, both directions; 0: no limit
+    std::size_t max_port_attempts = 8;                             // when the system refuses a port
     ReplyLimiter::Limits replies;
   } limits;
 };
@@ -130,11 +133,21 @@ class Server {
   };
   void route(const FromPeer& in, Sink& sink);
 
+  // An ICMP error about a datagram that `relay` sent to `peer` (RFC 8656 §11.5).
+  struct PeerError {
+    Instant now;
+    RelayId relay;
+    Endpoint peer;
+    stun::IcmpError icmp;
+  };
+  void handle_peer_error(const PeerError& in, Sink& sink);
+
   // Answers OpenRelay. errc port_in_use lets the server try another port.
   void handle_relay_opened(Instant now, RelayId relay, const Result<void>& result, Sink& sink);
   // The client's connection is gone, and its allocation with it.
   void handle_client_closed(Instant now, const ClientPath& client);
-  // New allocations and refreshes are sent to `alternate` with 300 from now on (RFC 8489 §10), or refused with 508.
+  // New allocations are sent to `alternate` with 300 from now on (RFC 8489 §10); without one, which 300 must name, they
+  // are refused with 508. Those that stand go on and may be refreshed: a Refresh cannot be carried out elsewhere.
   void drain(std::optional<Endpoint> alternate);
   void handle_timeout(Instant now);
   [[nodiscard]] std::optional<Instant> next_timeout() const;
@@ -195,7 +208,7 @@ class Server {
   // The same through the kernel: not counting the allocations of this server.
   [[nodiscard]] bool may_send_to(const IpAddress& address) const noexcept;
   [[nodiscard]] bool is_own_relay_address(const IpAddress& address) const noexcept;
-  [[nodiscard]] bool add_permission(Instant now, Allocation& allocation, const IpAddress& peer);
+  [[nodiscard]] bool add_permissions(Instant now, Allocation& allocation, std::span<const Endpoint> peers);
 
   // server_relay.cpp
   void handle_channel_data(const FromClient& in, Allocation& allocation, BytesView bytes, Sink& sink);

@@ -79,7 +79,7 @@ void Server::handle_allocate(const Request& request, Authenticated& who) {
   if (!wish) return refuse(request, &who, wish.error());
   if (is_draining_) return redirect(request, who);
   IpFamily first = wish->first;
-  if (!relay_address(first)) return refuse(request, &who, 440);
+  if (!wish->token && !relay_address(first)) return refuse(request, &who, 440);
   if ((wish->even_port || wish->token) && !config_.has_even_port) return refuse(request, &who, 508);
 
   const std::uint32_t lifetime = granted_lifetime(config_.limits, wish->lifetime);
@@ -113,7 +113,8 @@ void Server::handle_allocate(const Request& request, Authenticated& who) {
                   .transaction = request.message.transaction(),
                   .lifetime_seconds = lifetime,
                   .reservation = reservation};
-  made.relays[first == IpFamily::v6 ? 1 : 0] = Relay{{next_relay_++}, {*relay_address(first), *port}, first, *port};
+  Relay& wanted = made.relay(first).emplace(Relay{{next_relay_++}, {*relay_address(first), *port}, first, *port});
+  wanted.may_move = !wish->even_port && !wish->token;
   if (wish->wants_both) {
     const auto second = relay_address(IpFamily::v6) ? pool(IpFamily::v6).take() : std::nullopt;
     if (second) {
@@ -133,6 +134,7 @@ void Server::handle_allocate(const Request& request, Authenticated& who) {
 // RFC 8489 §10: the answer of a server that is about to stop. Without another one to name there is no capacity here.
 void Server::redirect(const Request& request, const Authenticated& who) {
   if (!alternate_) return refuse(request, &who, 508);
+  counters_.refuse(300);
   Reply reply(request.message, stun::Class::error);
   stun::add_error(reply.writer(), 300);
   stun::add_address(reply.writer(), stun::Attribute::alternate_server, *alternate_);
@@ -141,7 +143,7 @@ void Server::redirect(const Request& request, const Authenticated& who) {
 
 // The system refuses the port: it belongs to another program. Another one of the pool may do.
 void Server::retry_relay(Instant now, Allocation& allocation, Relay& relay, const Error& why, Sink& sink) {
-  const bool may_move = why.code() == Errc::port_in_use && !allocation.reservation;
+  const bool may_move = why.code() == Errc::port_in_use && relay.may_move;
   const auto port =
       may_move && ++relay.attempts < config_.limits.max_port_attempts ? pool(relay.family).take() : std::nullopt;
   if (port) {
@@ -159,7 +161,7 @@ void Server::retry_relay(Instant now, Allocation& allocation, Relay& relay, cons
     if (allocation.relays[0]->is_open) answer_allocate(now, allocation, sink);
     return;
   }
-  ++counters_.refused_capacity;
+  counters_.refuse(508);
   Reply reply(stun::Method::allocate, allocation.transaction, stun::Class::error);
   stun::add_error(reply.writer(), 508);
   reply.sign(allocation.key.view(), allocation.uses_sha256);
@@ -199,7 +201,6 @@ void Server::handle_refresh(const Request& request, Authenticated& who, Allocati
     family = ip_family(*requested);
     if (!allocation.relay(*family)) return refuse(request, &who, 443);
   }
-  if (!releases && is_draining_) return redirect(request, who);
 
   const std::uint32_t lifetime = releases ? 0 : granted_lifetime(config_.limits, *wanted);
   Reply reply(request.message, stun::Class::success);

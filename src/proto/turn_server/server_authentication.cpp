@@ -30,7 +30,7 @@ std::optional<stun::PasswordAlgorithm> chosen_algorithm(const stun::Message& mes
 }  // namespace
 
 void Server::challenge(const Request& request, std::uint16_t code) {
-  ++counters_.challenges;
+  counters_.refuse(code);
   Reply reply(request.message, stun::Class::error);
   stun::add_error(reply.writer(), code);
   reply.writer().add_text(stun::Attribute::realm, config_.realm);

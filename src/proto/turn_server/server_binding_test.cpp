@@ -167,5 +167,36 @@ TEST(TurnStrangers, AfterTenRepliesASecondNoneIsLargerThanItsRequest) {
   for (int i = 0; i < 100; ++i) EXPECT_TRUE(stream.exchange(writer.written()));
 }
 
+// Behind a carrier's NAT stand many clients: after one has authenticated itself, the others are not held back.
+TEST(TurnStrangers, AnAddressThatAClientHasProvenHasALargerShareAndAForgedOneCannotEarnIt) {
+  World world;
+  TestClient forger(world);  // knows user, password and realm, but never sees a nonce that is sent to this address
+  TestClient elsewhere(world, "192.0.2.77:5000");
+  ASSERT_TRUE(elsewhere.allocate().is_success());
+  forger.realm = elsewhere.realm;
+  forger.nonce = elsewhere.nonce;
+  const auto challenges = [&] {
+    int count = 0;
+    for (std::uint16_t port = 1; port <= 300; ++port) {
+      TestClient neighbour(world, "192.0.2.10:" + std::to_string(port));
+      std::array<std::byte, 64> buffer;
+      const stun::Writer writer(buffer, {Method::allocate, Class::request, neighbour.next_transaction()});
+      count += neighbour.exchange(writer.written()).has_value() ? 1 : 0;
+    }
+    world.now = world.now + 1s;
+    return count;
+  };
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(forger.allocate().error(), 438);
+  EXPECT_EQ(challenges(), 10);
+  TestClient honest(world);
+  ASSERT_TRUE(honest.allocate().is_success());
+  EXPECT_EQ(challenges(), 300);
+  // What authenticates itself is not limited, and does not count.
+  for (int i = 0; i < 2000; ++i) ASSERT_TRUE(honest.refresh().is_success());
+  EXPECT_EQ(challenges(), 300);
+  world.now = world.now + 10min;
+  EXPECT_EQ(challenges(), 10);
+}
+
 }  // namespace
 }  // namespace dig::turn

@@ -26,17 +26,29 @@ std::uint16_t Server::refusal_of(Allocation& allocation, const Endpoint& peer) {
   return may_be_peer(peer.address) ? 0 : 403;
 }
 
-bool Server::add_permission(Instant now, Allocation& allocation, const IpAddress& peer) {
-  const auto known = std::ranges::find(allocation.permissions, peer, &Permission::peer);
-  if (known != allocation.permissions.end()) {
-    known->expires = now + config_.limits.permission_lifetime;
-    return true;
+// All of them, or none: false when there is no room, or when there are too many new ones in this time.
+bool Server::add_permissions(Instant now, Allocation& allocation, std::span<const Endpoint> peers) {
+  std::vector<Permission>& permissions = allocation.permissions;
+  std::size_t added = 0;
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    const auto is_peer = [&](const Endpoint& other) { return other.address == peers[i].address; };
+    const bool is_repeated = std::ranges::any_of(peers.first(i), is_peer);
+    const bool is_known = std::ranges::find(permissions, peers[i].address, &Permission::peer) != permissions.end();
+    if (!is_repeated && !is_known) ++added;
   }
-  if (allocation.permissions.size() >= config_.limits.max_permissions ||
-      !allocation.new_peers.take(now, config_.limits.new_peers, 1)) {
+  if (added > 0 && (permissions.size() + added > config_.limits.max_permissions ||
+                    !allocation.new_peers.take(now, config_.limits.new_peers, added))) {
     return false;
   }
-  allocation.permissions.push_back({peer, now + config_.limits.permission_lifetime});
+  const Instant expires = now + config_.limits.permission_lifetime;
+  for (const Endpoint& peer : peers) {
+    const auto known = std::ranges::find(permissions, peer.address, &Permission::peer);
+    if (known != permissions.end()) {
+      known->expires = expires;
+    } else {
+      permissions.push_back({peer.address, expires});
+    }
+  }
   return true;
 }
 
@@ -52,9 +64,7 @@ void Server::handle_create_permission(const Request& request, Authenticated& who
     return refusal == 0;
   });
   if (refusal == 0 && count == 0) refusal = 400;
-  for (std::size_t i = 0; i < count && refusal == 0; ++i) {
-    if (!add_permission(request.now, allocation, peers[i].address)) refusal = 508;
-  }
+  if (refusal == 0 && !add_permissions(request.now, allocation, std::span(peers).first(count))) refusal = 508;
   if (refusal != 0) {
     if (refusal == 403) drop(Drop::peer_forbidden);
     return refuse(request, &who, refusal);
@@ -80,7 +90,7 @@ void Server::handle_channel_bind(const Request& request, Authenticated& who, All
   if (by_number != by_peer) return refuse(request, &who, 400);
   const bool is_new = by_number == allocation.channels.end();
   if (is_new && allocation.channels.size() >= config_.limits.max_channels) return refuse(request, &who, 508);
-  if (!add_permission(request.now, allocation, peer->address)) return refuse(request, &who, 508);
+  if (!add_permissions(request.now, allocation, std::span(&*peer, 1))) return refuse(request, &who, 508);
   const Instant expires = request.now + config_.limits.channel_lifetime;
   if (is_new) {
     allocation.channels.push_back({*peer, expires, *number});

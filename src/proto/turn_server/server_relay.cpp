@@ -10,6 +10,11 @@ namespace {
 
 constexpr std::size_t k_max_datagram = 65507;  // of UDP over IPv4; a relayed datagram may be as large as came in
 
+// RFC 8656 §11.5: destination unreachable and time exceeded; of IPv6 also packet too big.
+bool is_told_to_clients(IpFamily family, std::uint8_t icmp_type) {
+  return family == IpFamily::v4 ? icmp_type == 3 || icmp_type == 11 : icmp_type >= 1 && icmp_type <= 3;
+}
+
 }  // namespace
 
 void Server::handle_channel_data(const FromClient& in, Allocation& allocation, BytesView bytes, Sink& sink) {
@@ -86,6 +91,22 @@ void Server::send_to_client(Instant now, Allocation& allocation, const Endpoint&
   const auto head = writer.finish_before(stun::Attribute::data, payload.size());
   if (!head) return drop(Drop::oversized);
   sink.to_client(allocation.client, head->bytes, payload, head->padding);
+}
+
+// The permission is that of the peer the datagram was for: whoever sent the error is a router that has none.
+void Server::handle_peer_error(const PeerError& in, Sink& sink) {
+  Allocation* const allocation = owner_of(in.relay);
+  if (allocation == nullptr) return drop(Drop::unknown_relay);
+  if (!is_told_to_clients(in.peer.address.family(), in.icmp.type)) return drop(Drop::peer_error);
+  if (!allocation->has_permission(in.now, in.peer.address)) return drop(Drop::no_permission);
+  if (!may_be_peer(in.peer.address)) return drop(Drop::peer_forbidden);
+  if (!allocation->peer_errors.take(in.now, config_.limits.peer_errors, 1)) return drop(Drop::peer_error);
+  ++counters_.peer_errors;
+  std::array<std::byte, 64> buffer;
+  stun::Writer writer(buffer, {stun::Method::data, stun::Class::indication, stun::random_transaction(rng_)});
+  stun::add_xor_address(writer, stun::Attribute::xor_peer_address, in.peer, writer.transaction());
+  stun::add_icmp(writer, in.icmp);
+  sink.to_client(allocation->client, writer.written(), {}, 0);
 }
 
 }  // namespace dig::turn

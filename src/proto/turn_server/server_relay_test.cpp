@@ -189,6 +189,19 @@ TEST_F(TurnRelay, PermissionsAreGivenAllOrNone) {
   EXPECT_EQ(world.sink.peers.size(), 1u);
 }
 
+TEST_F(TurnRelay, PermissionsForWhichThereIsNoRoomAreNotGivenInPart) {
+  ServerConfig config = World::default_config();
+  config.limits.max_permissions = 3;
+  World small(std::move(config));
+  TestClient owner(small);
+  ASSERT_TRUE(owner.allocate().is_success());
+  ASSERT_TRUE(owner.permit({"192.0.2.1:1", "192.0.2.2:1"}).is_success());
+  EXPECT_EQ(owner.permit({"192.0.2.3:1", "192.0.2.4:1"}).error(), 508);
+  owner.send_indication(at("192.0.2.3:1"), as_bytes("x"));
+  EXPECT_TRUE(small.sink.peers.empty());
+  EXPECT_TRUE(owner.permit({"192.0.2.3:1", "192.0.2.1:1", "192.0.2.3:2"}).is_success());  // one of them is new
+}
+
 TEST_F(TurnRelay, PermissionsChannelsAndNewPeersAreBounded) {
   const auto peer = [](int i) { return Endpoint{IpAddress::v4({192, 0, 2, static_cast<std::uint8_t>(i)}), 1}; };
   for (int i = 0; i < 64; ++i) ASSERT_TRUE(client.bind(static_cast<std::uint16_t>(0x4000 + i), peer(i)).is_success());
@@ -260,6 +273,50 @@ TEST_F(TurnRelay, BrokenDataOfClientsIsDroppedAndCounted) {
   EXPECT_EQ(dropped(Drop::no_allocation), 2u);
   world.send_from_peer(RelayId{999}, k_peer, as_bytes("x"));
   EXPECT_EQ(dropped(Drop::unknown_relay), 1u);
+}
+
+// --- what becomes of datagrams to peers (RFC 8656 §11.5) -----------------------------------------------------------
+
+TEST_F(TurnRelay, AnIcmpErrorAboutAPeerIsToldInADataIndication) {
+  ASSERT_TRUE(client.permit({"192.0.2.99:1"}).is_success());
+  world.sink.clients.clear();
+  const stun::IcmpError too_big{.type = 3, .code = 4, .data = 1280};
+  world.server.handle_peer_error({world.now, relay(), k_peer, too_big}, world.sink);
+  ASSERT_EQ(world.sink.clients.size(), 1u);
+  EXPECT_EQ(world.sink.clients[0].client, client.path);
+  const auto message = stun::Message::parse(world.sink.clients[0].bytes);
+  ASSERT_TRUE(message);
+  EXPECT_TRUE(message->is(Method::data, Class::indication));
+  EXPECT_EQ(stun::xor_address(*message, Attribute::xor_peer_address), k_peer);
+  EXPECT_FALSE(message->has(Attribute::data));
+  const BytesView value = *message->find(Attribute::icmp);
+  EXPECT_EQ(to_hex(value), "0000030400000500");
+  EXPECT_EQ(stun::decode_icmp(value), too_big);
+  EXPECT_EQ(world.server.counters().peer_errors, 1u);
+}
+
+TEST_F(TurnRelay, IcmpErrorsPassWhereDataWouldAndOnlySomeKindsAndNotTooMany) {
+  ASSERT_TRUE(client.permit({"192.0.2.99:1"}).is_success());
+  world.sink.clients.clear();
+  const auto tell = [&](RelayId id, const Endpoint& peer, std::uint8_t type) {
+    world.server.handle_peer_error({world.now, id, peer, {.type = type, .code = 1, .data = 0}}, world.sink);
+  };
+  tell(RelayId{999}, k_peer, 3);
+  EXPECT_EQ(dropped(Drop::unknown_relay), 1u);
+  tell(relay(), at("192.0.2.98:7000"), 3);
+  EXPECT_EQ(dropped(Drop::no_permission), 1u);
+  for (const std::uint8_t type : std::initializer_list<std::uint8_t>{0, 1, 2, 4, 5, 8, 12}) tell(relay(), k_peer, type);
+  for (const std::uint8_t type : std::initializer_list<std::uint8_t>{0, 4, 128}) {
+    tell(relay(), at("[2001:db8::9]:1"), type);
+  }
+  EXPECT_EQ(dropped(Drop::peer_error), 10u);
+  EXPECT_TRUE(world.sink.clients.empty());
+  for (int i = 0; i < 20; ++i) tell(relay(), k_peer, i % 2 == 0 ? 3 : 11);
+  EXPECT_EQ(world.sink.clients.size(), 10u);
+  EXPECT_EQ(dropped(Drop::peer_error), 20u);
+  world.advance(1s);
+  tell(relay(), k_peer, 3);
+  EXPECT_EQ(world.sink.clients.size(), 11u);
 }
 
 TEST_F(TurnRelay, TheFirstOfTwoPeersInASendCounts) {

@@ -225,6 +225,7 @@ TEST(TurnServer, EveryWrongAllocateHasItsCode) {
     const Answer answer = client.request(Method::allocate, bad.fill);
     EXPECT_EQ(answer.error(), bad.error) << bad.name;
     EXPECT_TRUE(client.is_signed(answer)) << bad.name;
+    EXPECT_EQ(world.server.counters().refused(static_cast<std::uint16_t>(bad.error)), 1u) << bad.name;
     EXPECT_EQ(world.server.allocations(), 0u);
     EXPECT_EQ(world.server.free_ports(), ports) << bad.name;
     EXPECT_EQ(world.quotas.taken(), 0u) << bad.name;
@@ -413,6 +414,38 @@ TEST(TurnServer, AReservationIsOfTheFamilyThatMadeIt) {
   EXPECT_EQ(second.relayed, (Endpoint{first.relayed.address, static_cast<std::uint16_t>(first.relayed.port + 1)}));
 }
 
+// RFC 8656 §7.2: the request names no family, so that it is not refused for want of one.
+TEST(TurnServer, AReservationNeedsNoRelayOfIpv4) {
+  ServerConfig config = World::default_config();
+  config.relay_v4.reset();
+  World world(std::move(config));
+  TestClient first(world);
+  const Answer made = first.allocate([](stun::Writer& writer) {
+    stun::add_address_family(writer, Attribute::requested_address_family, stun::AddressFamily::ipv6);
+    stun::add_even_port(writer, true);
+  });
+  ASSERT_TRUE(made.is_success());
+  const auto token = stun::decode_u64(*made.message().find(Attribute::reservation_token)).value();
+  TestClient second(world, "192.0.2.10:5001");
+  EXPECT_TRUE(second.allocate([&](stun::Writer& w) { w.add_u64(Attribute::reservation_token, token); }).is_success());
+}
+
+TEST(TurnServer, APortThatWasAskedForIsNotReplacedByAnother) {
+  World world;
+  const std::size_t ports = world.server.free_ports();
+  TestClient first(world);
+  const Answer made = first.allocate([](stun::Writer& writer) { stun::add_even_port(writer, true); });
+  ASSERT_TRUE(made.is_success());
+  const auto token = stun::decode_u64(*made.message().find(Attribute::reservation_token)).value();
+  world.opens = [](const OpenRelay&) -> Result<void> { return fail(Errc::port_in_use); };
+  TestClient second(world, "192.0.2.10:5001");
+  EXPECT_EQ(second.allocate([&](stun::Writer& w) { w.add_u64(Attribute::reservation_token, token); }).error(), 508);
+  for (const bool reserves_next : {false, true}) {
+    EXPECT_EQ(second.allocate([&](stun::Writer& w) { stun::add_even_port(w, reserves_next); }).error(), 508);
+  }
+  EXPECT_EQ(world.server.free_ports(), ports - 1);
+}
+
 TEST(TurnServer, APeerThatRelaysReservesNothing) {
   ServerConfig config = World::default_config();
   config.has_even_port = false;
@@ -429,10 +462,13 @@ TEST(TurnServer, ADrainingServerSendsClientsElsewhere) {
   TestClient late(world, "192.0.2.11:1");
   const Answer redirected = late.allocate();
   EXPECT_EQ(redirected.error(), 300);
+  EXPECT_EQ(world.server.counters().refused(300), 1u);
+  EXPECT_EQ(world.server.counters().refused(401), 2u);  // the first request of each
+  EXPECT_EQ(world.server.counters().refused(999), 0u);
   EXPECT_EQ(stun::decode_address(*redirected.message().find(Attribute::alternate_server)), at("198.51.100.9:3478"));
   EXPECT_TRUE(late.is_signed(redirected));
-  EXPECT_EQ(client.refresh().error(), 300);
-  EXPECT_TRUE(client.permit({"192.0.2.1:1"}).is_success());  // what stands goes on
+  EXPECT_TRUE(client.refresh().is_success());  // what stands goes on
+  EXPECT_TRUE(client.permit({"192.0.2.1:1"}).is_success());
   EXPECT_TRUE(client.refresh(0).is_success());
   world.server.drain(std::nullopt);
   EXPECT_EQ(late.allocate().error(), 508);

@@ -18,7 +18,7 @@ Result<void> check_status(const File& file) {
   if (status.st_uid != ::geteuid() && status.st_uid != 0) {
     return fail(Errc::secret_insecure, path + " belongs to another user");
   }
-  if ((status.st_mode & 077) != 0) return fail(Errc::secret_insecure, path + " is open to other users");
+  if ((status.st_mode & (S_IWGRP | S_IRWXO)) != 0) return fail(Errc::secret_insecure, path + " is open to other users");
   return {};
 }
 
