@@ -70,11 +70,12 @@ class ServerCheck::Impl {
     sides_[side].client = std::make_unique<TurnClient>(
         loop_, resolver_, rng_, std::move(config),
         TurnClient::Handlers{
-            .on_event = [this, side](Instant now, const turn::Allocation::Event& event) { handle(now, side, event); },
+            .on_event = [this, side](Instant now,
+                                     const turn::ClientAllocation::Event& event) { handle(now, side, event); },
             .on_data = [this, side](Instant now, const turn::PeerData& data) { handle_data(now, side, data); }});
   }
 
-  void handle(Instant now, std::size_t side, const turn::Allocation::Event& event) {
+  void handle(Instant now, std::size_t side, const turn::ClientAllocation::Event& event) {
     if (const auto* allocated = std::get_if<turn::Allocated>(&event)) return handle_allocated(side, *allocated);
     if (std::holds_alternative<turn::PermissionInstalled>(event)) {
       sides_[side].is_permitted = true;

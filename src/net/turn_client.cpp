@@ -87,7 +87,7 @@ struct TurnClient::Impl final : LegOwner {
     });
   }
 
-  void handle_event(Instant now, const turn::Allocation::Event& event) {
+  void handle_event(Instant now, const turn::ClientAllocation::Event& event) {
     const auto* ended = std::get_if<turn::Ended>(&event);
     if (ended != nullptr && ended->error.code() == Errc::turn_mismatch && !std::exchange(has_moved, true)) {
       return open_again();
@@ -103,7 +103,7 @@ struct TurnClient::Impl final : LegOwner {
     pass_on(now, event);
   }
 
-  void pass_on(Instant now, const turn::Allocation::Event& event) {
+  void pass_on(Instant now, const turn::ClientAllocation::Event& event) {
     if (std::holds_alternative<turn::Ended>(event) || std::holds_alternative<turn::Released>(event)) leg->close();
     handlers.on_event(now, event);
   }
@@ -121,7 +121,7 @@ struct TurnClient::Impl final : LegOwner {
   Handlers handlers;
   std::shared_ptr<const int> alive_token = std::make_shared<const int>(0);
   std::optional<LegOpened> opened;
-  std::optional<turn::Allocation> allocation;
+  std::optional<turn::ClientAllocation> allocation;
   std::optional<Error> failure;  // of the leg, before there was an allocation
   bool has_moved = false;        // to another local port
   bool is_reopening = false;

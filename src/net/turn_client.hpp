@@ -25,7 +25,7 @@ class TurnClient {
   };
   struct Handlers {
     // turn::Ended is the last one; so is turn::Released.
-    std::function<void(Instant, const turn::Allocation::Event&)> on_event;
+    std::function<void(Instant, const turn::ClientAllocation::Event&)> on_event;
     std::function<void(Instant, const turn::PeerData&)> on_data;
   };
 
@@ -34,7 +34,7 @@ class TurnClient {
   TurnClient(const TurnClient&) = delete;
   TurnClient& operator=(const TurnClient&) = delete;
 
-  // As those of turn::Allocation; allocation_lost and SendResult::refused while there is none.
+  // As those of turn::ClientAllocation; allocation_lost and SendResult::refused while there is none.
   [[nodiscard]] Result<void> permit(const IpAddress& peer);
   [[nodiscard]] Result<void> bind_channel(const Endpoint& peer);
   [[nodiscard]] turn::SendResult send(const Endpoint& peer, BytesView data);

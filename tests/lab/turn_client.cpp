@@ -57,7 +57,7 @@ class Driver {
     client_ = std::make_unique<dig::net::TurnClient>(
         loop_, resolver_, rng_, std::move(config),
         dig::net::TurnClient::Handlers{
-            .on_event = [this](dig::Instant, const dig::turn::Allocation::Event& event) { handle(event); },
+            .on_event = [this](dig::Instant, const dig::turn::ClientAllocation::Event& event) { handle(event); },
             .on_data =
                 [](dig::Instant, const dig::turn::PeerData& data) {
                   const auto* const text = reinterpret_cast<const char*>(data.data.data());
@@ -70,7 +70,7 @@ class Driver {
   }
 
  private:
-  void handle(const dig::turn::Allocation::Event& event) {
+  void handle(const dig::turn::ClientAllocation::Event& event) {
     if (const auto* allocated = std::get_if<dig::turn::Allocated>(&event)) {
       say({{"event", "allocated"},
            {"relayed", allocated->relayed_v4->to_string()},
