@@ -10,6 +10,9 @@
 namespace dig::cli {
 namespace {
 
+constexpr std::uint64_t k_megabyte = 1'000'000;
+constexpr std::uint64_t k_max_megabytes = 1'000'000'000'000;
+
 // The value of a flag: what does not parse is a wrong use.
 template <class T>
 Result<T> parse_flag(std::string_view flag, const std::string& text) {
@@ -127,6 +130,8 @@ Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags) {
   options.quotas.total = flags.total_quota;
   options.limits.allocation_bandwidth = rate_of(flags.allocation_kbps);
   options.limits.server_bandwidth = rate_of(flags.total_kbps);
+  options.limits.allocation_volume = flags.allocation_megabytes * k_megabyte;
+  options.limits.server_volume = flags.total_megabytes * k_megabyte;
   return options;
 }
 
@@ -165,6 +170,12 @@ void add_turn_flags(CLI::App& app, TurnFlags& flags) {
   app.add_option("--allocation-kbps", flags.allocation_kbps, "Kilobits a second of one allocation; 0: no limit")
       ->type_name("N");
   app.add_option("--total-kbps", flags.total_kbps, "Kilobits a second in all; 0: no limit")->type_name("N");
+  app.add_option("--allocation-mb", flags.allocation_megabytes, "Megabytes of one allocation in all; 0: no limit")
+      ->type_name("N")
+      ->check(CLI::Range(std::uint64_t{0}, k_max_megabytes));
+  app.add_option("--total-mb", flags.total_megabytes, "Megabytes that this run relays; 0: no limit")
+      ->type_name("N")
+      ->check(CLI::Range(std::uint64_t{0}, k_max_megabytes));
   app.add_option("--metrics", flags.metrics,
                  "Serve metrics for Prometheus at http://IP:PORT/metrics; scrape it by address")
       ->type_name("IP:PORT");
