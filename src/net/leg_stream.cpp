@@ -38,13 +38,13 @@ class StreamLeg final : public Leg, private TransportOwner {
 
   void close() override {
     if (phase_ == Phase::closed) return;
-    if (transport_) {
-      const Instant now = monotonic_now();
-      if (tls_) fill_tls(now);
-      is_saying_goodbye_ = true;
-      if (tls_) tls_->close();
-      transports_.close(*transport_, CloseMode::graceful);
+    if (tls_) {
+      fill_tls(monotonic_now());
+      tls_->close();
     }
+    is_saying_goodbye_ = true;
+    transports_.cancel_dial(DialId{1});
+    if (transport_) transports_.close(*transport_, CloseMode::graceful);
     phase_ = Phase::closed;
     transport_.reset();
     timer_.set(std::nullopt);
