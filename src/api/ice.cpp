@@ -57,7 +57,8 @@ Result<IceConfiguration> ice_configuration(const IceOptions& options) {
     const dig::ladder::Provider& provider = catalogue.providers[i];
     const auto& groups = outcomes[i];
     if (!groups) {
-      configuration.warnings.emplace_back(groups.error().code(), provider.name + ": " + groups.error().detail());
+      const std::string& detail = groups.error().detail();
+      configuration.warnings.emplace_back(groups.error().code(), provider.name + (detail.empty() ? "" : ": " + detail));
       continue;
     }
     for (const dig::net::ServerGroup& group : *groups) {

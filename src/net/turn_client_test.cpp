@@ -78,7 +78,7 @@ class TurnClientTest : public ::testing::TestWithParam<StunTransport> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Legs, TurnClientTest, ::testing::Values(StunTransport::udp, StunTransport::tcp),
-                         [](const auto& info) { return std::string(to_text(info.param)); });
+                         [](const auto& tested) { return std::string(to_text(tested.param)); });
 
 TEST_P(TurnClientTest, TwoClientsTalkThroughTheirRelayedAddresses) {
   const auto server = start_server();

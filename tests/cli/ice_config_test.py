@@ -51,8 +51,8 @@ class IceConfigTest(CommandTest):
         self.assertEqual(self.ice_config("--user", "carol", DIGNET_TURN_USER="bob")[0], own | {"username": "carol"})
 
     def test_a_catalogue_of_the_user_replaces_the_built_in_one(self):
-        catalogue = self.folder / "servers.toml"
-        secret = self.folder / "secret"
+        catalogue = self.root / "servers.toml"
+        secret = self.root / "secret"
         secret.write_text("s3cret\n")
         secret.chmod(0o600)
         catalogue.write_text('[[provider]]\nname = "ours"\nservers = ["turn:turn.example.org"]\nmint = "rest-secret"\n'
@@ -76,14 +76,14 @@ class IceConfigTest(CommandTest):
         self.assertEqual(json.loads(plain.out), json.loads(found[1]))
 
     def test_what_it_refuses(self):
-        catalogue = self.folder / "bad.toml"
+        catalogue = self.root / "bad.toml"
         catalogue.write_text('[[provider]]\nname = "a"\nservers = ["turn:a.example"]\n')
         for flags, code, says in (
-                (["--turn", "turn:turn.example.org"], "DN-GEN-001", "turn:turn.example.org"),
+                (["--turn", "turn:turn.example.org"], "DN-GEN-002", "turn:turn.example.org"),
                 (["--turn", "http://turn.example.org", "--user", "u", "--pass", "p"], "DN-NET-013", "http"),
                 (["--stun", "stun:"], "DN-NET-013", ""),
                 (["--catalogue", catalogue], "DN-CONF-001", "username"),
-                (["--catalogue", self.folder / "none"], "DN-DISK-004", "none"),
+                (["--catalogue", self.root / "none"], "DN-DISK-004", "none"),
                 (["--ca", catalogue], "DN-TLS-003", ""),
                 (["--proxy", "socks5://proxy:1080"], "DN-CONF-001", "http://"),
         ):

@@ -43,7 +43,7 @@ def open_relay(folder, certificate, key):
     program = turn_lab.Program(
         "env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={folder}/clock", "FAKETIME_NO_CACHE=1", "turnserver", "-n", "-c", "/dev/null", "--no-cli", "-L", ADDRESS, "-E", ADDRESS, "-p", "80",
         "--tls-listening-port", "443", "-r", HOST, "-a", "-u", f"{USER}:{PASSWORD}", "--cert", certificate, "--pkey", key,
-        "--stale-nonce", NONCE_LIFETIME, "--no-stdout-log", "-l", f"{folder}/log",
+        f"--stale-nonce={NONCE_LIFETIME}", "--no-stdout-log", "-l", f"{folder}/log",
         "--pidfile", f"{folder}/pid", "--db", f"{folder}/db")
     turn_lab.wait_until_it_answers(program, ADDRESS, 80)
     return program

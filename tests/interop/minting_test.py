@@ -162,7 +162,7 @@ class Minting(unittest.TestCase):
                 ({"key-file": f"{self.folder}/none"}, "DN-DISK-004"),
                 ({"endpoint": host + "/odd/html"}, "DN-GEN-006"),
                 ({"endpoint": host + "/odd/endless"}, "DN-GEN-007"),
-                ({"endpoint": host + "/odd/nothing"}, "DN-PROTO-004"),
+                ({"endpoint": host + "/odd/nothing"}, "DN-TLS-002"),
                 ({"endpoint": f"https://{METERED}:444/"}, "DN-NET-001"),
                 ({"endpoint": f"https://{WEB}/"}, "DN-TLS-005"),
                 ({"endpoint": "https://nobody.example/"}, "DN-NET-005"),
@@ -170,7 +170,7 @@ class Minting(unittest.TestCase):
             with self.subTest(changes):
                 run, said = self.run_command("ice-config", "--catalogue",
                                              self.catalogue(self.metered(**changes), self.cloudflare()))
-                self.assertIn(f"left out: ", run.stderr)
+                self.assertIn("left out: ", run.stderr)
                 self.assertIn(code, run.stderr)
                 self.assertEqual(len(said["iceServers"]), 1, said)  # Cloudflare's
                 self.assertEqual(run.returncode, 0)
