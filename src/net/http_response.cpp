@@ -55,6 +55,7 @@ Result<BytesView> HttpResponseReader::put(BytesView bytes) {
 }
 
 Result<void> HttpResponseReader::put_end() {
+  if (!impl_->parser.got_some()) return fail(Errc::truncated, "the HTTP response");
   boost::system::error_code error;
   impl_->parser.put_eof(error);
   if (error || !impl_->parser.is_done()) return fail(Errc::truncated, "the HTTP response");
