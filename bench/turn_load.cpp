@@ -103,7 +103,7 @@ class Client {
   }
   template <class Done>
   void pump(Done done) {
-    std::array<std::byte, turn::Allocation::k_max_datagram> buffer;
+    std::array<std::byte, turn::ClientAllocation::k_max_datagram> buffer;
     const Instant end = net::monotonic_now() + 20s;
     while (!done()) {
       const Instant now = net::monotonic_now();
@@ -131,7 +131,7 @@ class Client {
   }
 
   net::UniqueFd fd_;
-  turn::Allocation allocation_;
+  turn::ClientAllocation allocation_;
   std::optional<Endpoint> relayed_;
   bool is_bound_ = false;
 };

@@ -266,7 +266,7 @@ class Session {
   bool is_stream_;
   Instant now_{1h};
   SeededRng rng_{1};
-  Allocation client_;
+  ClientAllocation client_;
   stun::Framer framer_;
   Bytes last_request_;
   std::vector<IpAddress> asked_;

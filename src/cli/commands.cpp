@@ -16,6 +16,8 @@ std::span<const Command> commands() {
       Command{"get", "Fetch a store, or one resource of it, from a peer", true, define_get},
       Command{"connect", "Connect to a peer and ping it; shows the path", true, define_connect},
       Command{"turn", "Run a STUN and TURN server until it is told to stop", false, define_turn},
+      Command{"turn-check", "Test STUN and TURN servers by using them", false, define_turn_check},
+      Command{"ice-config", "Print an RTCConfiguration for WebRTC clients", false, define_ice_config},
       Command{"ports", "Show which port each service got, and why", false, define_ports},
   };
   return k_commands;

@@ -37,5 +37,7 @@ struct Command {
 [[nodiscard]] Action define_connect(CLI::App& app);
 [[nodiscard]] Action define_ports(CLI::App& app);
 [[nodiscard]] Action define_turn(CLI::App& app);
+[[nodiscard]] Action define_turn_check(CLI::App& app);
+[[nodiscard]] Action define_ice_config(CLI::App& app);
 
 }  // namespace dig::cli

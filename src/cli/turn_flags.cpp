@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/turn_flags.hpp"
 
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 
+#include "store/disk/secret_file.hpp"
+
 namespace dig::cli {
 namespace {
+
+constexpr std::uint64_t k_megabyte = 1'000'000;
+constexpr std::uint64_t k_max_megabytes = 1'000'000'000'000;
 
 // The value of a flag: what does not parse is a wrong use.
 template <class T>
@@ -34,14 +38,9 @@ Result<std::string> read_text(const std::string& path) {
   return text;
 }
 
-// The lines of a file with secrets, without empty ones. A file that everybody on this machine can read is refused; its
-// group may, as services get their secrets that way.
+// The lines of a file with secrets, without empty ones.
 Result<std::vector<std::string>> read_secrets(const std::string& path) {
-  using std::filesystem::perms;
-  std::error_code error;
-  const perms mode = std::filesystem::status(path, error).permissions();
-  if (!error && (mode & perms::others_all) != perms::none) return fail(Errc::secret_insecure, path);
-  DIG_TRY(const std::string text, read_text(path));
+  DIG_TRY(const std::string text, store::read_secret_file(path));
   std::vector<std::string> lines;
   std::istringstream stream(text);
   for (std::string line; std::getline(stream, line);) {
@@ -131,6 +130,8 @@ Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags) {
   options.quotas.total = flags.total_quota;
   options.limits.allocation_bandwidth = rate_of(flags.allocation_kbps);
   options.limits.server_bandwidth = rate_of(flags.total_kbps);
+  options.limits.allocation_volume = flags.allocation_megabytes * k_megabyte;
+  options.limits.server_volume = flags.total_megabytes * k_megabyte;
   return options;
 }
 
@@ -169,6 +170,12 @@ void add_turn_flags(CLI::App& app, TurnFlags& flags) {
   app.add_option("--allocation-kbps", flags.allocation_kbps, "Kilobits a second of one allocation; 0: no limit")
       ->type_name("N");
   app.add_option("--total-kbps", flags.total_kbps, "Kilobits a second in all; 0: no limit")->type_name("N");
+  app.add_option("--allocation-mb", flags.allocation_megabytes, "Megabytes of one allocation in all; 0: no limit")
+      ->type_name("N")
+      ->check(CLI::Range(std::uint64_t{0}, k_max_megabytes));
+  app.add_option("--total-mb", flags.total_megabytes, "Megabytes that this run relays; 0: no limit")
+      ->type_name("N")
+      ->check(CLI::Range(std::uint64_t{0}, k_max_megabytes));
   app.add_option("--metrics", flags.metrics,
                  "Serve metrics for Prometheus at http://IP:PORT/metrics; scrape it by address")
       ->type_name("IP:PORT");

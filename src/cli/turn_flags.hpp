@@ -32,6 +32,8 @@ struct TurnFlags {
   std::size_t total_quota = 65'536;
   std::uint64_t allocation_kbps = 0;
   std::uint64_t total_kbps = 0;
+  std::uint64_t allocation_megabytes = 0;
+  std::uint64_t total_megabytes = 0;
   std::string metrics;
   std::string redirect;
   std::uint32_t drain_seconds = 10;

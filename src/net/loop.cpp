@@ -101,4 +101,23 @@ void Timer::set(std::optional<Instant> deadline) {
   }
 }
 
+struct ReadableWatch::Impl {
+  Impl(boost::asio::io_context& context, int fd, Task task) : waiter(context, fd), on_readable(std::move(task)) {}
+  boost::asio::posix::stream_descriptor waiter;
+  Task on_readable;
+  bool is_cancelled = false;
+};
+
+ReadableWatch::ReadableWatch(Loop& loop, int fd, Task on_readable)
+    : impl_(std::make_shared<Impl>(loop.context(), fd, std::move(on_readable))) {
+  impl_->waiter.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                           [impl = impl_](const boost::system::error_code& error) {
+                             if (!error && !impl->is_cancelled) impl->on_readable();
+                           });
+}
+ReadableWatch::~ReadableWatch() {
+  impl_->is_cancelled = true;
+  impl_->waiter.release();  // the descriptor is the owner's
+}
+
 }  // namespace dig::net

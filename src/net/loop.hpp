@@ -78,4 +78,18 @@ class Timer {
   std::shared_ptr<Impl> impl_;
 };
 
+// Calls back on the loop, once, when a descriptor of the owner's becomes readable. Destroying it cancels it. A
+// descriptor has one watch at a time.
+class ReadableWatch {
+ public:
+  ReadableWatch(Loop& loop, int fd, Task on_readable);
+  ~ReadableWatch();
+  ReadableWatch(const ReadableWatch&) = delete;
+  ReadableWatch& operator=(const ReadableWatch&) = delete;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
 }  // namespace dig::net

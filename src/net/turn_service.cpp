@@ -180,6 +180,9 @@ TurnShardOptions TurnService::Impl::shard_options(std::uint32_t number) const {
   // The rate of the server is that of all its shards.
   config.limits.server_bandwidth.per_second /= options_.threads;
   config.limits.server_bandwidth.burst /= options_.threads;
+  if (config.limits.server_volume != 0) {
+    config.limits.server_volume = std::max<std::uint64_t>(config.limits.server_volume / options_.threads, 1);
+  }
   shard.offload = test_udp_offload();
   shard.on_fact = options_.on_fact;
   return shard;

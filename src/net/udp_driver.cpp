@@ -38,6 +38,8 @@ struct UdpDriver::Impl : std::enable_shared_from_this<Impl> {
       });
       if (!has_more) break;
     }
+    report_error(*sockets[index], now);
+    drain(now);
     set_timer();
     wait_readable(index);
   }
@@ -64,24 +66,32 @@ struct UdpDriver::Impl : std::enable_shared_from_this<Impl> {
       }
       const auto transmit = machine->poll_transmit(now, {buffer.get(), UdpSocket::k_max_transfer});
       if (!transmit) break;
-      send(*transmit);
+      send(now, *transmit);
     }
     is_draining = false;
   }
 
-  void send(const Transmit& transmit) {
+  void send(Instant now, const Transmit& transmit) {
     Socket* socket = socket_for(transmit);
     if (socket == nullptr) return;  // no socket of this family: lost like any datagram
-    if (socket->udp.send(transmit, {buffer.get(), UdpSocket::k_max_transfer}) == UdpSocket::SendState::done) return;
+    const auto state = socket->udp.send(transmit, {buffer.get(), UdpSocket::k_max_transfer});
+    report_error(*socket, now);
+    if (state == UdpSocket::SendState::done) return;
     blocked = transmit;
     socket->waiter.async_wait(Descriptor::wait_write,
                               [self = shared_from_this()](const boost::system::error_code& error) {
                                 if (error || self->is_stopped) return;
                                 const Transmit rest = *std::exchange(self->blocked, std::nullopt);
-                                self->send(rest);
-                                self->drain(monotonic_now());
+                                const Instant later = monotonic_now();
+                                self->send(later, rest);
+                                self->drain(later);
                                 self->set_timer();
                               });
+  }
+
+  void report_error(Socket& socket, Instant now) {
+    const int error_number = socket.udp.take_error();
+    if (error_number != 0) machine->handle_socket_error(now, error_number);
   }
 
   void resume_later() {

@@ -22,6 +22,8 @@ class DatagramMachine {
   virtual void handle_datagram(const Received& in) = 0;
   virtual void handle_timeout(Instant now) = 0;
   [[nodiscard]] virtual std::optional<Transmit> poll_transmit(Instant now, MutableBytes out) = 0;
+  // See UdpSocket::take_error().
+  virtual void handle_socket_error(Instant now, int error_number) = 0;
   // Hands on one event; false: there was none.
   [[nodiscard]] virtual bool pass_event(Instant now) = 0;
   [[nodiscard]] virtual std::optional<Instant> next_timeout() const = 0;
@@ -53,6 +55,7 @@ class UdpDriver {
 
 // Drives `machine`, which must outlive the result, over `sockets`; on_event(now, event) is called for each of its
 // events and may give commands to the machine, but not destroy the driver.
+// A machine on a connected socket may have handle_socket_error(now, errno) as well.
 template <Machine M, class OnEvent>
 [[nodiscard]] std::unique_ptr<UdpDriver> drive(Loop& loop, std::vector<BoundSocket> sockets, M& machine,
                                                OnEvent on_event, UdpOffload offload, UdpDriver::Limits limits = {}) {
@@ -63,6 +66,11 @@ template <Machine M, class OnEvent>
     void handle_timeout(Instant now) override { machine_.handle_timeout(now); }
     std::optional<Transmit> poll_transmit(Instant now, MutableBytes out) override {
       return machine_.poll_transmit(now, out);
+    }
+    void handle_socket_error(Instant now, int error_number) override {
+      if constexpr (requires { machine_.handle_socket_error(now, error_number); }) {
+        machine_.handle_socket_error(now, error_number);
+      }
     }
     bool pass_event(Instant now) override {
       auto event = machine_.poll_event();

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 
 #include "net/sockaddr.hpp"
@@ -77,6 +78,7 @@ std::size_t UdpReceiver::receive_batch(int fd) {
                                   .msg_flags = 0};
   }
   const int count = ::recvmmsg(fd, impl_->messages.data(), k_batch, MSG_DONTWAIT, nullptr);
+  error_number_ = count < 0 && errno != EAGAIN && errno != EWOULDBLOCK ? errno : 0;
   return count > 0 ? static_cast<std::size_t>(count) : 0;
 }
 

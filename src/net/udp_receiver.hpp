@@ -35,6 +35,8 @@ class UdpReceiver {
   }
   // Of the last receive(): messages that were larger than their place, and so dropped.
   [[nodiscard]] std::size_t truncated() const noexcept { return truncated_; }
+  // What the kernel reported instead of datagrams; 0: nothing.
+  [[nodiscard]] int error_number() const noexcept { return error_number_; }
 
  private:
   [[nodiscard]] std::size_t receive_batch(int fd);
@@ -43,6 +45,7 @@ class UdpReceiver {
   struct Impl;
   std::unique_ptr<Impl> impl_;
   std::size_t truncated_ = 0;
+  int error_number_ = 0;
 };
 
 }  // namespace dig::net

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "net/sockaddr.hpp"
 
@@ -80,6 +81,7 @@ struct UdpSocket::Impl {
   BoundSocket bound;
   UdpSocketStatus status;
   std::size_t sent_of_current = 0;  // of a transmit that was blocked on its way
+  int error_number = 0;
   UdpReceiver receiver;
 
   [[nodiscard]] int send_once(const Transmit& transmit, BytesView bytes, std::size_t segment_size) const;
@@ -109,7 +111,10 @@ void UdpSocket::count(const Received& in) noexcept {
 void UdpSocket::count_call() noexcept {
   ++impl_->status.receive_calls;
   impl_->status.truncated += impl_->receiver.truncated();
+  if (impl_->receiver.error_number() != 0) impl_->error_number = impl_->receiver.error_number();
 }
+
+int UdpSocket::take_error() noexcept { return std::exchange(impl_->error_number, 0); }
 
 // One sendmsg; segment_size 0: one datagram. 0 or errno.
 int UdpSocket::Impl::send_once(const Transmit& transmit, BytesView bytes, std::size_t segment_size) const {
@@ -158,6 +163,7 @@ UdpSocket::SendState UdpSocket::send(const Transmit& transmit, BytesView bytes) 
       impl_->status.offload.gso = false;  // the device below cannot: datagram by datagram from here on
       continue;
     }
+    if (error_number != 0) impl_->error_number = error_number;
     const std::size_t datagrams = (size + segment - 1) / segment;
     (error_number == 0 ? impl_->status.datagrams_sent : impl_->status.dropped_sends) += datagrams;
     sent += size;

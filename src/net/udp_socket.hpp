@@ -62,6 +62,10 @@ class UdpSocket {
   // counted, as UDP may.
   [[nodiscard]] SendState send(const Transmit& transmit, BytesView bytes);
 
+  // The last error that the kernel reported to a send or a receive: of a connected socket, that nobody listens there
+  // (ECONNREFUSED). Forgets it; 0: none.
+  [[nodiscard]] int take_error() noexcept;
+
   [[nodiscard]] UdpSocketStatus snapshot() const;
 
  private:

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <span>
 
 #include "service/suggestion.hpp"
 
@@ -16,7 +17,36 @@ namespace {
 
 constexpr std::size_t k_max_file = 1024 * 1024;
 constexpr std::size_t k_max_list = 64;
-constexpr std::string_view k_keys[] = {"port", "listen", "announce", "tiers", "log-level", "color"};
+
+// The settings that are a list or a text as it stands.
+struct ListKey {
+  std::string_view key;
+  const char* variable;
+  std::optional<std::vector<std::string>> Settings::* member;
+};
+constexpr ListKey k_lists[] = {{"listen", "DIGNET_LISTEN", &Settings::listen},
+                               {"announce", "DIGNET_ANNOUNCE", &Settings::announce},
+                               {"stun", "DIGNET_STUN", &Settings::stun},
+                               {"turn", "DIGNET_TURN", &Settings::turn}};
+struct TextKey {
+  std::string_view key;
+  const char* variable;
+  std::optional<std::string> Settings::* member;
+};
+constexpr TextKey k_texts[] = {{"tiers", "DIGNET_TIERS", &Settings::tiers},
+                               {"turn-user", "DIGNET_TURN_USER", &Settings::turn_user},
+                               {"turn-pass", "DIGNET_TURN_PASS", &Settings::turn_pass},
+                               {"catalogue", "DIGNET_CATALOGUE", &Settings::catalogue},
+                               {"ca", "DIGNET_CA", &Settings::ca},
+                               {"proxy", "DIGNET_PROXY", &Settings::proxy},
+                               {"no-proxy", "DIGNET_NO_PROXY", &Settings::no_proxy}};
+
+std::vector<std::string_view> all_keys() {
+  std::vector<std::string_view> keys{"port", "log-level", "color"};
+  for (const ListKey& list : k_lists) keys.push_back(list.key);
+  for (const TextKey& text : k_texts) keys.push_back(text.key);
+  return keys;
+}
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
@@ -48,16 +78,18 @@ Result<std::vector<std::string>> list_of(std::string_view key, const toml::node&
 }
 
 Result<void> apply(Settings& settings, std::string_view key, const toml::node& value) {
+  if (const auto list = std::ranges::find(k_lists, key, &ListKey::key); list != std::end(k_lists)) {
+    DIG_TRY(settings.*list->member, list_of(key, value));
+    return {};
+  }
+  if (const auto text = std::ranges::find(k_texts, key, &TextKey::key); text != std::end(k_texts)) {
+    DIG_TRY(settings.*text->member, text_of(key, value));
+    return {};
+  }
   if (key == "port") {
     const auto port = value.is_integer() ? value.value<std::int64_t>() : std::nullopt;
     if (!port || *port < 0 || *port > 65535) return fail(Errc::bad_config, "port must be a number from 0 to 65535");
     settings.port = static_cast<std::uint16_t>(*port);
-  } else if (key == "listen") {
-    DIG_TRY(settings.listen, list_of(key, value));
-  } else if (key == "announce") {
-    DIG_TRY(settings.announce, list_of(key, value));
-  } else if (key == "tiers") {
-    DIG_TRY(settings.tiers, text_of(key, value));
   } else if (key == "log-level") {
     DIG_TRY(const std::string text, text_of(key, value));
     DIG_TRY(settings.log_level, one_of(key, text, k_log_levels));
@@ -65,7 +97,7 @@ Result<void> apply(Settings& settings, std::string_view key, const toml::node& v
     DIG_TRY(const std::string text, text_of(key, value));
     DIG_TRY(settings.color, one_of(key, text, k_color_modes));
   } else {
-    return fail(Errc::bad_config, "unknown key " + quoted(key) + did_you_mean(key, k_keys));
+    return fail(Errc::bad_config, "unknown key " + quoted(key) + did_you_mean(key, all_keys()));
   }
   return {};
 }
@@ -132,9 +164,17 @@ Result<Settings> settings_from_environment(const Environment& environment) {
     }
     settings.port = port;
   }
-  if (const auto text = environment("DIGNET_LISTEN")) settings.listen = split_at_commas(*text);
-  if (const auto text = environment("DIGNET_ANNOUNCE")) settings.announce = split_at_commas(*text);
-  if (const auto text = environment("DIGNET_TIERS")) settings.tiers = *text;
+  for (const ListKey& list : k_lists) {
+    if (const auto text = environment(list.variable)) settings.*list.member = split_at_commas(*text);
+  }
+  for (const TextKey& text : k_texts) settings.*text.member = environment(text.variable);
+  // What other programs of this user's go by.
+  for (const char* const variable : {"HTTPS_PROXY", "https_proxy"}) {
+    if (!settings.proxy) settings.proxy = environment(variable);
+  }
+  for (const char* const variable : {"NO_PROXY", "no_proxy"}) {
+    if (!settings.no_proxy) settings.no_proxy = environment(variable);
+  }
   if (const auto text = environment("DIGNET_LOG_LEVEL")) {
     const auto level = one_of("log-level", *text, k_log_levels);
     if (!level) return in_variable("DIGNET_LOG_LEVEL", level.error());
@@ -153,9 +193,8 @@ Settings merge(Settings over, Settings under) {
     if (!first) first = std::move(second);
   };
   pick(over.port, under.port);
-  pick(over.listen, under.listen);
-  pick(over.announce, under.announce);
-  pick(over.tiers, under.tiers);
+  for (const ListKey& list : k_lists) pick(over.*list.member, under.*list.member);
+  for (const TextKey& text : k_texts) pick(over.*text.member, under.*text.member);
   pick(over.log_level, under.log_level);
   pick(over.color, under.color);
   return over;

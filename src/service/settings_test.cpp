@@ -32,6 +32,34 @@ TEST(Settings, ReadsEveryKey) {
   EXPECT_EQ(settings->color, "never");
 }
 
+TEST(Settings, ReadsTheKeysOfServers) {
+  const auto settings = parse_settings(
+      "stun = ['stun:a']\nturn = ['turn:b', 'turns:c']\nturn-user = 'u'\nturn-pass = 'p'\ncatalogue = '/s.toml'\n"
+      "ca = '/ca.pem'\nproxy = 'http://p:1'\nno-proxy = 'a,b'\n",
+      "f");
+  ASSERT_TRUE(settings) << why(settings);
+  EXPECT_EQ(settings->stun, std::vector<std::string>{"stun:a"});
+  EXPECT_EQ(settings->turn, (std::vector<std::string>{"turn:b", "turns:c"}));
+  EXPECT_EQ(settings->turn_user, "u");
+  EXPECT_EQ(settings->turn_pass, "p");
+  EXPECT_EQ(settings->catalogue, "/s.toml");
+  EXPECT_EQ(settings->ca, "/ca.pem");
+  EXPECT_EQ(settings->proxy, "http://p:1");
+  EXPECT_EQ(settings->no_proxy, "a,b");
+}
+
+TEST(Settings, TheProxyOfOtherProgramsStandsBehindOurOwn) {
+  const auto of = [](std::map<std::string, std::string> variables) {
+    return settings_from_environment(fake(std::move(variables))).value();
+  };
+  EXPECT_EQ(of({{"HTTPS_PROXY", "http://a"}, {"https_proxy", "http://b"}}).proxy, "http://a");
+  EXPECT_EQ(of({{"https_proxy", "http://b"}, {"no_proxy", "x"}}).proxy, "http://b");
+  EXPECT_EQ(of({{"no_proxy", "x"}}).no_proxy, "x");
+  EXPECT_EQ(of({{"DIGNET_PROXY", "http://c"}, {"HTTPS_PROXY", "http://a"}}).proxy, "http://c");
+  EXPECT_EQ(of({{"DIGNET_NO_PROXY", "y"}, {"NO_PROXY", "x"}}).no_proxy, "y");
+  EXPECT_FALSE(of({}).proxy);
+}
+
 TEST(Settings, AnEmptyFileSetsNothing) {
   const auto settings = parse_settings("# nothing\n", "f");
   ASSERT_TRUE(settings);

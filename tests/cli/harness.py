@@ -27,7 +27,8 @@ AS_ORDINARY_USER = ("unshare", "--map-user=1000", "--map-group=1000", "--net")
 
 def environment(**more):
     """The environment without what could set the command."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("DIGNET_", "XDG_", "NO_COLOR", "COLUMNS"))}
+    settings = ("DIGNET_", "XDG_", "NO_COLOR", "COLUMNS", "HTTPS_PROXY", "NO_PROXY", "https_proxy", "no_proxy")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(settings)}
     clean["LC_ALL"] = "C.UTF-8"
     clean.update(more)
     return clean

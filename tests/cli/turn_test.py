@@ -144,7 +144,7 @@ class TurnTest(TurnCase):
         users.write_text("alice:secret\n\nbob:pass:word\r\n")
         users.chmod(0o644)
         refused = run("--home", self.home(), "--json", "turn", "--listen", "127.0.0.1:0", "--user-file", users)
-        self.assertEqual(refused.last()["code"], "DN-TURN-017", refused)
+        self.assertEqual(refused.last()["code"], "DN-DISK-009", refused)
         users.chmod(0o600)
         _, ready = self.turn(self.home(), "--user-file", users)
         for name, password, error in (("alice", "secret", 0), ("bob", "pass:word", 0), ("bob", "pass", 401)):

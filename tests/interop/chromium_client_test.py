@@ -16,15 +16,20 @@ turn_lab.enter_namespace()
 from nat_lab import HOME, ROUTER, SERVER  # noqa: E402
 
 SOURCE = pathlib.Path(os.environ["DIGNET_SOURCE_DIR"])
-STUN = f"stun:{SERVER}:3478"
 TURN = {"udp": f"turn:{SERVER}:3478?transport=udp", "tcp": f"turn:{SERVER}:3478?transport=tcp",
         "tls": f"turns:{SERVER}:3478?transport=tcp"}
 REFUSED, UNREACHABLE = 401, 701  # of RTCPeerConnectionIceErrorEvent: an answer of the server; none came
 
 
 def configuration(*urls, password=turn_lab.PASSWORD):
-    return {"iceServers": [{"urls": urls, "username": turn_lab.USER, "credential": password}], "iceTransportPolicy": "all",
-            "bundlePolicy": "balanced", "rtcpMuxPolicy": "require", "iceCandidatePoolSize": 10}
+    """What ice-config prints; the catalogue of this lab has the one STUN server that is in it."""
+    with tempfile.TemporaryDirectory(prefix="dignet-chromium-") as home:
+        catalogue = pathlib.Path(home, "servers.toml")
+        catalogue.write_text(f'[[provider]]\nname = "lab"\nservers = ["stun:{SERVER}"]\n')
+        flags = [word for url in urls for word in ("--turn", url)]
+        printed = subprocess.run([turn_lab.COMMAND, "--home", home, "ice-config", "--catalogue", catalogue, "--user",
+                                  turn_lab.USER, "--pass", password, *flags], check=True, capture_output=True)
+    return json.loads(printed.stdout)
 
 
 def make_profile(folder, *authorities):
@@ -61,7 +66,7 @@ class ChromiumTest(unittest.TestCase):
         return json.loads(text.splitlines()[-1])
 
     def test_gathers_every_kind_of_candidate_over_every_transport(self):
-        [gathered] = self.browse("gather", configuration(STUN, *TURN.values()))
+        [gathered] = self.browse("gather", configuration(*TURN.values()))
         self.assertEqual(gathered["errors"], [])
         found = {(each["type"], each["address"], each["url"] if each["type"] == "relay" else "")
                  for each in gathered["candidates"] if each["protocol"] == "udp"}

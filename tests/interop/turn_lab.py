@@ -101,12 +101,21 @@ def coturn(folder, *flags, address=THEIRS):
     return program
 
 
-def make_certificate(folder, *addresses):
-    """A self-signed certificate for turn.example.org and the addresses, and its key."""
+def name_hosts(folder, hosts):
+    """Names that this namespace knows: {name: address}, in a hosts file that only this test and its children see."""
+    file = folder / "hosts"
+    file.write_text("".join(f"{address} {name}\n" for name, address in hosts.items()))
+    subprocess.run(["mount", "--bind", file, "/etc/hosts"], check=True)
+    for address in set(hosts.values()):
+        subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+
+
+def make_certificate(folder, *others, name="turn.example.org"):
+    """A self-signed certificate for the name and other names and addresses, and its key."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    names = ",".join(["DNS:turn.example.org", *(f"IP:{address}" for address in addresses)])
+    names = ",".join([f"DNS:{name}", *(f"IP:{other}" if other[0].isdigit() else f"DNS:{other}" for other in others)])
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                    key, "-out", certificate, "-days", "2", "-subj", "/CN=turn.example.org", "-addext",
+                    key, "-out", certificate, "-days", "2", "-subj", f"/CN={name}", "-addext",
                     f"subjectAltName={names}"], check=True, capture_output=True)
     return certificate, key
 
@@ -137,13 +146,13 @@ def echo_peers():
         yield
 
 
-def wait_until_it_answers(program, address):
+def wait_until_it_answers(program, address, port=3478):
     """A server tells of its readiness by answering a Binding request (RFC 8489): type, length, cookie, id."""
     request = bytes.fromhex("000100002112a442") + os.urandom(12)
     end = time.monotonic() + DEADLINE
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(0.1)
-        asking.connect((address, 3478))
+        asking.connect((address, port))
         while time.monotonic() < end and program.process.poll() is None:
             try:
                 asking.send(request)
@@ -151,6 +160,18 @@ def wait_until_it_answers(program, address):
                     return
             except (TimeoutError, ConnectionRefusedError):
                 continue
+    program.__exit__()
+    raise TimeoutError(f"{address}: {program.output()}")
+
+
+def wait_until_it_listens(program, address, port):
+    """A TCP server is ready when it takes a connection."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end and program.process.poll() is None:
+        try:
+            return socket.create_connection((address, port), 1).close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)
     program.__exit__()
     raise TimeoutError(f"{address}: {program.output()}")
 

@@ -18,7 +18,7 @@
 namespace dig::stun {
 
 struct BindingConfig {
-  Endpoint server;
+  Endpoint server{};
   StunTransport transport = StunTransport::udp;
   TransactionTimers timers{};
   // Try Alternate (300): at most one hop, over the same transport, to an address that the policy allows.

@@ -35,7 +35,7 @@ Result<void> AllocationConfig::validate() const {
   return {};
 }
 
-Allocation::Allocation(Instant now, const AllocationConfig& config, Rng& rng, Limits limits)
+ClientAllocation::ClientAllocation(Instant now, const AllocationConfig& config, Rng& rng, Limits limits)
     : config_(config),
       limits_(limits),
       rng_(rng),
@@ -53,19 +53,19 @@ Allocation::Allocation(Instant now, const AllocationConfig& config, Rng& rng, Li
   send_allocate(now, 0);
 }
 
-Result<void> Allocation::permit(Instant, const IpAddress& peer) {
+Result<void> ClientAllocation::permit(Instant, const IpAddress& peer) {
   if (phase_ != AllocationPhase::active) return fail(Errc::allocation_lost, "the allocation is not active");
   if (!can_reach(peer)) return fail(Errc::turn_peer_family_mismatch, peer.to_string());
   if (!permissions_.add(peer)) return fail(Errc::limit_reached, "permissions of one allocation");
   return {};
 }
 
-void Allocation::revoke(Instant, const IpAddress& peer) {
+void ClientAllocation::revoke(Instant, const IpAddress& peer) {
   permissions_.remove(peer);
   channels_.abandon(peer);
 }
 
-Result<void> Allocation::bind_channel(Instant now, const Endpoint& peer) {
+Result<void> ClientAllocation::bind_channel(Instant now, const Endpoint& peer) {
   const bool had_permission = permissions_.contains(peer.address);
   DIG_CHECK(permit(now, peer.address));
   if (channels_.add(peer, now)) return {};
@@ -73,7 +73,7 @@ Result<void> Allocation::bind_channel(Instant now, const Endpoint& peer) {
   return fail(Errc::limit_reached, "channels of one allocation");
 }
 
-void Allocation::release(Instant now) {
+void ClientAllocation::release(Instant now) {
   if (phase_ == AllocationPhase::releasing || phase_ == AllocationPhase::ended) return;
   // Before the server has challenged us it has allocated nothing; after that, an Allocate may be on its way.
   const bool may_exist = phase_ == AllocationPhase::active || (credential_ && credential_->has_challenge());
@@ -89,7 +89,7 @@ void Allocation::release(Instant now) {
   send_refresh(now, Kind::release, 0);
 }
 
-void Allocation::handle_leg_closed(Instant, const Error& error) {
+void ClientAllocation::handle_leg_closed(Instant, const Error& error) {
   if (phase_ == AllocationPhase::active) {
     lose(error);
   } else if (phase_ == AllocationPhase::releasing) {
@@ -101,7 +101,7 @@ void Allocation::handle_leg_closed(Instant, const Error& error) {
   pending_.clear();
 }
 
-void Allocation::handle_timeout(Instant now) {
+void ClientAllocation::handle_timeout(Instant now) {
   transactions_.handle_timeout(now);
   while (const auto expired = transactions_.poll_expired()) {
     const auto request = take(*expired);
@@ -128,7 +128,7 @@ void Allocation::handle_timeout(Instant now) {
   }
 }
 
-std::size_t Allocation::poll_transmit(Instant now, MutableBytes out) {
+std::size_t ClientAllocation::poll_transmit(Instant now, MutableBytes out) {
   if (phase_ == AllocationPhase::active) send_due(now);
   if (is_stream_) {
     std::array<std::byte, k_max_request> request;
@@ -148,21 +148,21 @@ std::size_t Allocation::poll_transmit(Instant now, MutableBytes out) {
   return size;
 }
 
-std::optional<Allocation::Event> Allocation::poll_event() {
+std::optional<ClientAllocation::Event> ClientAllocation::poll_event() {
   if (events_.empty()) return std::nullopt;
   Event event = std::move(events_.front());
   events_.pop_front();
   return event;
 }
 
-std::optional<Instant> Allocation::next_timeout() const {
+std::optional<Instant> ClientAllocation::next_timeout() const {
   std::optional<Instant> next = transactions_.next_timeout();
   if (phase_ != AllocationPhase::active) return next;
   next = earliest(earliest(next, expires_), refresh_at_);
   return earliest(earliest(next, permissions_.next_timeout()), channels_.next_timeout());
 }
 
-AllocationStatus Allocation::snapshot(Instant now) const {
+AllocationStatus ClientAllocation::snapshot(Instant now) const {
   AllocationStatus status = status_;
   status.phase = phase_;
   status.rtt = transactions_.smoothed_rtt(config_.server.address);
@@ -180,16 +180,16 @@ AllocationStatus Allocation::snapshot(Instant now) const {
   return status;
 }
 
-bool Allocation::can_reach(const IpAddress& peer) const noexcept {
+bool ClientAllocation::can_reach(const IpAddress& peer) const noexcept {
   return peer.is_v4() ? status_.relayed_v4.has_value() : status_.relayed_v6.has_value();
 }
 
-void Allocation::lose_permission(const IpAddress& peer, const Error& cause) {
+void ClientAllocation::lose_permission(const IpAddress& peer, const Error& cause) {
   channels_.abandon(peer);
   events_.push_back(PermissionLost{.peer = peer, .error = cause});
 }
 
-void Allocation::end(Event last) {
+void ClientAllocation::end(Event last) {
   phase_ = AllocationPhase::ended;
   transactions_.clear();
   pending_.clear();
@@ -199,7 +199,7 @@ void Allocation::end(Event last) {
   events_.push_back(std::move(last));
 }
 
-void Allocation::lose(const Error& cause) {
+void ClientAllocation::lose(const Error& cause) {
   end(Ended{.error = Error(Errc::allocation_lost, cause.message()), .alternate = std::nullopt});
 }
 

@@ -30,17 +30,18 @@
 
 namespace dig::turn {
 
-class Allocation {
+class ClientAllocation {
  public:
   using Limits = AllocationLimits;
   using Event = std::variant<Allocated, PermissionInstalled, PermissionLost, ChannelBound, ChannelLost, Writable,
                              Released, Ended>;
 
   // Sends Allocate at once. A configuration that is not valid ends with invalid_argument.
-  Allocation(Instant now, const AllocationConfig& config, Rng& rng, Limits limits);
-  Allocation(Instant now, const AllocationConfig& config, Rng& rng) : Allocation(now, config, rng, Limits()) {}
-  Allocation(const Allocation&) = delete;
-  Allocation& operator=(const Allocation&) = delete;
+  ClientAllocation(Instant now, const AllocationConfig& config, Rng& rng, Limits limits);
+  ClientAllocation(Instant now, const AllocationConfig& config, Rng& rng)
+      : ClientAllocation(now, config, rng, Limits()) {}
+  ClientAllocation(const ClientAllocation&) = delete;
+  ClientAllocation& operator=(const ClientAllocation&) = delete;
 
   // Asks for a permission and renews it until revoke(). Several calls before the next poll_transmit() are one request.
   [[nodiscard]] Result<void> permit(Instant now, const IpAddress& peer);

@@ -15,7 +15,7 @@ constexpr std::size_t padded(std::size_t size) { return (size + 3) & ~std::size_
 
 }  // namespace
 
-SendResult Allocation::send(Instant now, const Endpoint& peer, BytesView data) {
+SendResult ClientAllocation::send(Instant now, const Endpoint& peer, BytesView data) {
   if (const SendResult may = may_send(now, peer, data.size()); may != SendResult::taken) return may;
   const auto channel = channels_.number_of(peer, now);
   const MutableBytes room = output_.reserve(frame_size(channel, peer, data.size()));
@@ -28,7 +28,8 @@ SendResult Allocation::send(Instant now, const Endpoint& peer, BytesView data) {
   return SendResult::taken;
 }
 
-Allocation::Framed Allocation::write_datagram(Instant now, const Endpoint& peer, BytesView data, MutableBytes out) {
+ClientAllocation::Framed ClientAllocation::write_datagram(Instant now, const Endpoint& peer, BytesView data,
+                                                          MutableBytes out) {
   if (is_stream_) return {};
   if (const SendResult may = may_send(now, peer, data.size()); may != SendResult::taken) return {.result = may};
   const auto channel = channels_.number_of(peer, now);
@@ -39,13 +40,14 @@ Allocation::Framed Allocation::write_datagram(Instant now, const Endpoint& peer,
   return {.result = SendResult::taken, .size = size};
 }
 
-SendResult Allocation::may_send(Instant now, const Endpoint& peer, std::size_t size) {
+SendResult ClientAllocation::may_send(Instant now, const Endpoint& peer, std::size_t size) {
   if (phase_ != AllocationPhase::active || size > limits_.max_payload) return SendResult::refused;
   if (permissions_.is_installed(peer.address, now)) return SendResult::taken;
   return permit(now, peer.address) ? SendResult::no_permission : SendResult::refused;
 }
 
-std::size_t Allocation::frame_size(std::optional<std::uint16_t> channel, const Endpoint& peer, std::size_t size) const {
+std::size_t ClientAllocation::frame_size(std::optional<std::uint16_t> channel, const Endpoint& peer,
+                                         std::size_t size) const {
   // RFC 8656 §12.5: padding is for streams; a datagram has an end of its own.
   if (channel) return k_channel_header_size + size + (is_stream_ ? channel_padding(size) : 0);
   const std::size_t address = stun::k_attribute_header_size + 4 + peer.address.bytes().size();
@@ -53,8 +55,8 @@ std::size_t Allocation::frame_size(std::optional<std::uint16_t> channel, const E
   return stun::k_header_size + address + flag + stun::k_attribute_header_size + padded(size);
 }
 
-void Allocation::write_frame(std::optional<std::uint16_t> channel, const Endpoint& peer, BytesView data,
-                             MutableBytes out) {
+void ClientAllocation::write_frame(std::optional<std::uint16_t> channel, const Endpoint& peer, BytesView data,
+                                   MutableBytes out) {
   if (channel) {
     encode_channel_header(*channel, data.size(), out.first<k_channel_header_size>());
     std::ranges::copy(data, out.begin() + k_channel_header_size);
@@ -71,7 +73,8 @@ void Allocation::write_frame(std::optional<std::uint16_t> channel, const Endpoin
   writer.add(Attribute::data, data);
 }
 
-void Allocation::count_sent(Instant now, std::optional<std::uint16_t> channel, const Endpoint& peer, std::size_t size) {
+void ClientAllocation::count_sent(Instant now, std::optional<std::uint16_t> channel, const Endpoint& peer,
+                                  std::size_t size) {
   ++status_.packets_sent;
   status_.bytes_sent += size;
   if (channel) {
@@ -82,7 +85,7 @@ void Allocation::count_sent(Instant now, std::optional<std::uint16_t> channel, c
   }
 }
 
-std::optional<PeerData> Allocation::handle_message(Instant now, BytesView datagram) {
+std::optional<PeerData> ClientAllocation::handle_message(Instant now, BytesView datagram) {
   if (!datagram.empty() && starts_channel_data(datagram.front())) return handle_channel_data(now, datagram);
   const auto message = stun::Message::parse(datagram);
   if (!message) {
@@ -98,7 +101,7 @@ std::optional<PeerData> Allocation::handle_message(Instant now, BytesView datagr
   return std::nullopt;
 }
 
-std::optional<PeerData> Allocation::handle_bytes(Instant now, BytesView& bytes) {
+std::optional<PeerData> ClientAllocation::handle_bytes(Instant now, BytesView& bytes) {
   while (phase_ != AllocationPhase::ended || transactions_.size() > 0) {
     // Without an allocation there are no channels. What looks like one is another protocol: "HTTP" does, and its length
     // would keep us waiting for more.
@@ -119,7 +122,7 @@ std::optional<PeerData> Allocation::handle_bytes(Instant now, BytesView& bytes) 
   return std::nullopt;
 }
 
-std::optional<PeerData> Allocation::handle_channel_data(Instant now, BytesView datagram) {
+std::optional<PeerData> ClientAllocation::handle_channel_data(Instant now, BytesView datagram) {
   const auto decoded = decode_channel_data(datagram);
   if (!decoded) {
     ++status_.malformed;
@@ -133,7 +136,7 @@ std::optional<PeerData> Allocation::handle_channel_data(Instant now, BytesView d
   return deliver(*peer, decoded->data);
 }
 
-std::optional<PeerData> Allocation::handle_data_indication(const stun::Message& message) {
+std::optional<PeerData> ClientAllocation::handle_data_indication(const stun::Message& message) {
   // RFC 8489 §6.3.2: an indication with an attribute that must be known and is not is discarded.
   if (stun::unknown_required(message)) {
     ++status_.unexpected;
@@ -150,7 +153,7 @@ std::optional<PeerData> Allocation::handle_data_indication(const stun::Message& 
 }
 
 // A peer that has been asked for counts, even if the server's consent is still on its way: packets overtake each other.
-std::optional<PeerData> Allocation::deliver(const Endpoint& peer, BytesView data) {
+std::optional<PeerData> ClientAllocation::deliver(const Endpoint& peer, BytesView data) {
   if (phase_ != AllocationPhase::active || !permissions_.contains(peer.address)) {
     ++status_.without_permission;
     return std::nullopt;

@@ -228,7 +228,7 @@ TEST(AllocationData, OnAChannelCostsNoMemoryPerPacket) {
     pair.drain();
     const Bytes data(1200);
     const Bytes incoming = pair.server.data_from(k_peer, data, pair.is_stream);
-    Bytes out(Allocation::k_max_datagram);
+    Bytes out(ClientAllocation::k_max_datagram);
     std::uint64_t allocations = 0;
     for (int round = 0; round < 3; ++round) {  // the first makes the output as large as it needs to be
       const dig::testing::AllocationCounter counter;

@@ -12,7 +12,7 @@ using namespace testing;
 
 // The request that the client sends next.
 Bytes next_request(AllocationPair& pair) {
-  Bytes out(Allocation::k_max_datagram);
+  Bytes out(ClientAllocation::k_max_datagram);
   out.resize(pair.client->poll_transmit(pair.now, out));
   return out;
 }
@@ -237,12 +237,12 @@ TEST(AllocationHostile, FlippedBitsOfASuccessAreNotBelieved) {
 // An allocation on a datagram leg as a Machine.
 class LegMachine {
  public:
-  using Event = Allocation::Event;
+  using Event = ClientAllocation::Event;
   explicit LegMachine(Instant now) : client_(now, config_with(), rng_) {}
   // An open allocation with a permission, a channel and requests under way.
   void open(Instant now) {
     FakeServer server{Script{}};
-    Bytes buffer(Allocation::k_max_datagram);
+    Bytes buffer(ClientAllocation::k_max_datagram);
     const auto drain = [&] {
       while (const std::size_t size = client_.poll_transmit(now, buffer)) {
         const auto response = server.handle(BytesView(buffer).first(size));
@@ -272,7 +272,7 @@ class LegMachine {
 
  private:
   SeededRng rng_{3};
-  Allocation client_;
+  ClientAllocation client_;
 };
 
 // What an honest server says to the very same client.
@@ -281,7 +281,7 @@ std::vector<Bytes> honest_messages(bool is_open) {
   FakeServer server{Script{}};
   LegMachine machine(Instant{1000s});
   if (is_open) machine.open(Instant{1000s});
-  Bytes buffer(Allocation::k_max_datagram);
+  Bytes buffer(ClientAllocation::k_max_datagram);
   while (const auto sent = machine.poll_transmit(Instant{1000s}, buffer)) {
     const auto response = server.handle(BytesView(buffer).first(sent->size));
     if (!response) continue;

@@ -22,8 +22,8 @@ std::uint32_t in_seconds(Duration duration) {
 }  // namespace
 
 template <class AddAttributes>
-std::optional<stun::RequestId> Allocation::send_request(Instant now, Kind kind, std::uint32_t challenges,
-                                                        AddAttributes add) {
+std::optional<stun::RequestId> ClientAllocation::send_request(Instant now, Kind kind, std::uint32_t challenges,
+                                                              AddAttributes add) {
   constexpr std::array k_methods{Method::allocate, Method::refresh, Method::refresh, Method::create_permission,
                                  Method::channel_bind};
   const stun::Header header{.method = k_methods[static_cast<std::size_t>(kind)],
@@ -44,7 +44,7 @@ std::optional<stun::RequestId> Allocation::send_request(Instant now, Kind kind, 
   return *started;
 }
 
-void Allocation::send_allocate(Instant now, std::uint32_t challenges) {
+void ClientAllocation::send_allocate(Instant now, std::uint32_t challenges) {
   send_request(now, Kind::allocate, challenges, [&](stun::Writer& writer, const stun::TransactionId&) {
     stun::add_requested_transport(writer, stun::k_transport_udp);
     writer.add_u32(Attribute::lifetime, in_seconds(config_.lifetime));
@@ -60,15 +60,16 @@ void Allocation::send_allocate(Instant now, std::uint32_t challenges) {
   });
 }
 
-void Allocation::send_refresh(Instant now, Kind kind, std::uint32_t challenges) {
+void ClientAllocation::send_refresh(Instant now, Kind kind, std::uint32_t challenges) {
   // Without REQUESTED-ADDRESS-FAMILY: both addresses of a dual allocation (RFC 8656 §8.1).
   send_request(now, kind, challenges, [&](stun::Writer& writer, const stun::TransactionId&) {
     writer.add_u32(Attribute::lifetime, kind == Kind::release ? 0 : in_seconds(config_.lifetime));
   });
 }
 
-std::optional<stun::RequestId> Allocation::send_create_permission(Instant now, const std::vector<IpAddress>& peers,
-                                                                  std::uint32_t challenges) {
+std::optional<stun::RequestId> ClientAllocation::send_create_permission(Instant now,
+                                                                        const std::vector<IpAddress>& peers,
+                                                                        std::uint32_t challenges) {
   return send_request(now, Kind::create_permission, challenges,
                       [&](stun::Writer& writer, const stun::TransactionId& transaction) {
                         for (const IpAddress& peer : peers) {  // the port is ignored (RFC 8656 §10.1)
@@ -77,8 +78,8 @@ std::optional<stun::RequestId> Allocation::send_create_permission(Instant now, c
                       });
 }
 
-std::optional<stun::RequestId> Allocation::send_channel_bind(Instant now, const Channels::Due& channel,
-                                                             std::uint32_t challenges) {
+std::optional<stun::RequestId> ClientAllocation::send_channel_bind(Instant now, const Channels::Due& channel,
+                                                                   std::uint32_t challenges) {
   return send_request(now, Kind::channel_bind, challenges,
                       [&](stun::Writer& writer, const stun::TransactionId& transaction) {
                         stun::add_channel_number(writer, channel.number);
@@ -86,7 +87,7 @@ std::optional<stun::RequestId> Allocation::send_channel_bind(Instant now, const 
                       });
 }
 
-void Allocation::send_due(Instant now) {
+void ClientAllocation::send_due(Instant now) {
   const auto has_room = [&] { return transactions_.size() + k_reserved_transactions < limits_.max_transactions; };
   while (has_room() && permissions_.has_due()) {
     const std::vector<IpAddress> batch = permissions_.next_batch(now, limits_.max_batch);
@@ -104,7 +105,7 @@ void Allocation::send_due(Instant now) {
 }
 
 // The same as before, in a new transaction and with what the last challenge said.
-void Allocation::send_again(Instant now, const Pending& request) {
+void ClientAllocation::send_again(Instant now, const Pending& request) {
   switch (request.kind) {
     case Kind::allocate:
       send_allocate(now, request.challenges);

@@ -64,7 +64,7 @@ bool names(const stun::Message& response, Attribute type) {
 
 }  // namespace
 
-std::optional<Allocation::Pending> Allocation::take(stun::RequestId id) {
+std::optional<ClientAllocation::Pending> ClientAllocation::take(stun::RequestId id) {
   const auto found = std::ranges::find(pending_, id, &Pending::id);
   if (found == pending_.end()) return std::nullopt;
   const Pending request = *found;
@@ -72,7 +72,7 @@ std::optional<Allocation::Pending> Allocation::take(stun::RequestId id) {
   return request;
 }
 
-void Allocation::handle_response(Instant now, const stun::Message& response) {
+void ClientAllocation::handle_response(Instant now, const stun::Message& response) {
   const auto id = transactions_.find(response.header(), config_.server);
   const auto found = id ? std::ranges::find(pending_, *id, &Pending::id) : pending_.end();
   if (found == pending_.end()) return;
@@ -109,7 +109,7 @@ void Allocation::handle_response(Instant now, const stun::Message& response) {
 }
 
 // RFC 8489 §9.2.5. A challenge cannot be protected: it is what the protection is made from.
-bool Allocation::is_trusted(Instant now, Pending& request, const stun::Message& response, bool is_challenge) {
+bool ClientAllocation::is_trusted(Instant now, Pending& request, const stun::Message& response, bool is_challenge) {
   if (is_challenge) return true;
   // A first request has no key to protect its answer with; an error is then all that is believed.
   const bool is_first_error = !request.is_authenticated && response.message_class() == stun::Class::error;
@@ -129,8 +129,8 @@ bool Allocation::is_trusted(Instant now, Pending& request, const stun::Message& 
   return false;
 }
 
-void Allocation::handle_challenge(Instant now, Pending request, const stun::Message& response,
-                                  const stun::ErrorCode& error) {
+void ClientAllocation::handle_challenge(Instant now, Pending request, const stun::Message& response,
+                                        const stun::ErrorCode& error) {
   const Failure refused{.error = Error(errc_of(error.code), stun::describe(error)), .code = error.code};
   if (!credential_) {
     handle_failure(now, request,
@@ -150,8 +150,8 @@ void Allocation::handle_challenge(Instant now, Pending request, const stun::Mess
   send_again(now, request);
 }
 
-void Allocation::handle_error(Instant now, const Pending& request, const stun::Message& response,
-                              const stun::ErrorCode& error) {
+void ClientAllocation::handle_error(Instant now, const Pending& request, const stun::Message& response,
+                                    const stun::ErrorCode& error) {
   if (request.kind == Kind::allocate && error.code == unknown_attribute && uses_dont_fragment_ &&
       names(response, Attribute::dont_fragment)) {
     // RFC 8656 §7.4: the client may do without it.
@@ -169,7 +169,7 @@ void Allocation::handle_error(Instant now, const Pending& request, const stun::M
   handle_failure(now, request, failure);
 }
 
-void Allocation::handle_success(Instant now, const Pending& request, const stun::Message& response) {
+void ClientAllocation::handle_success(Instant now, const Pending& request, const stun::Message& response) {
   const auto completion = transactions_.finish(now, request.id);
   switch (request.kind) {
     case Kind::allocate:
@@ -200,7 +200,7 @@ void Allocation::handle_success(Instant now, const Pending& request, const stun:
   }
 }
 
-void Allocation::handle_allocated(Instant now, Instant sent, const stun::Message& response) {
+void ClientAllocation::handle_allocated(Instant now, Instant sent, const stun::Message& response) {
   auto allocated = read_allocated(response);
   if (!allocated) {
     // What is of no use is given back, so that it does not count against the user's quota for ten minutes.
@@ -216,7 +216,7 @@ void Allocation::handle_allocated(Instant now, Instant sent, const stun::Message
 }
 
 // RFC 8656 §7.3.
-Result<Allocated> Allocation::read_allocated(const stun::Message& response) const {
+Result<Allocated> ClientAllocation::read_allocated(const stun::Message& response) const {
   Allocated allocated;
   DIG_TRY(allocated.lifetime, read_lifetime(response));
   const auto mapped = stun::xor_address(response, Attribute::xor_mapped_address);
@@ -263,7 +263,7 @@ Result<Allocated> Allocation::read_allocated(const stun::Message& response) cons
   return allocated;
 }
 
-Result<Duration> Allocation::read_lifetime(const stun::Message& response) const {
+Result<Duration> ClientAllocation::read_lifetime(const stun::Message& response) const {
   const auto value = response.find(Attribute::lifetime);
   const auto seconds = value ? stun::decode_u32(*value) : Result<std::uint32_t>(fail(Errc::malformed));
   if (!seconds) return fail(Errc::stun_bad_response, "no LIFETIME");
@@ -274,7 +274,7 @@ Result<Duration> Allocation::read_lifetime(const stun::Message& response) const 
   return std::min(granted, std::max(limits_.max_lifetime, config_.lifetime));
 }
 
-void Allocation::handle_refreshed(Instant now, Instant sent, const stun::Message& response) {
+void ClientAllocation::handle_refreshed(Instant now, Instant sent, const stun::Message& response) {
   const auto lifetime = read_lifetime(response);
   if (!lifetime) {
     lose(lifetime.error());
@@ -287,13 +287,13 @@ void Allocation::handle_refreshed(Instant now, Instant sent, const stun::Message
 }
 
 // A minute before the end at the latest, or half-way when the lifetime is short: time for a lost Refresh and another.
-void Allocation::set_lifetime(Instant sent, Duration lifetime) {
+void ClientAllocation::set_lifetime(Instant sent, Duration lifetime) {
   status_.lifetime = lifetime;
   expires_ = sent + lifetime;
   refresh_at_ = sent + (lifetime > 2min ? lifetime - 1min : lifetime / 2);
 }
 
-void Allocation::handle_failure(Instant now, const Pending& request, const Failure& failure) {
+void ClientAllocation::handle_failure(Instant now, const Pending& request, const Failure& failure) {
   if (request.kind == Kind::release) {
     // 437 says that it is gone already; silence, that the server is. Either way there is nothing left to do.
     if (phase_ == AllocationPhase::releasing) end(Released{});
@@ -312,7 +312,7 @@ void Allocation::handle_failure(Instant now, const Pending& request, const Failu
   }
 }
 
-void Allocation::handle_refresh_failure(Instant now, const Failure& failure) {
+void ClientAllocation::handle_refresh_failure(Instant now, const Failure& failure) {
   if (failure.code != 0 && failure.code < server_error && failure.code != stale_nonce) {
     lose(failure.error);
     return;
@@ -325,7 +325,7 @@ void Allocation::handle_refresh_failure(Instant now, const Failure& failure) {
   }
 }
 
-void Allocation::handle_permission_failure(Instant now, const Pending& request, const Failure& failure) {
+void ClientAllocation::handle_permission_failure(Instant now, const Pending& request, const Failure& failure) {
   const bool may_pass = failure.code == 0 || failure.code == stale_nonce || failure.code >= server_error;
   const bool was_silent = failure.error.code() == Errc::stun_silent;
   permission_failure_ = failure.error;
@@ -335,7 +335,7 @@ void Allocation::handle_permission_failure(Instant now, const Pending& request, 
   for (const IpAddress& peer : lost) lose_permission(peer, failure.error);
 }
 
-void Allocation::handle_channel_failure(Instant now, const Pending& request, const Failure& failure) {
+void ClientAllocation::handle_channel_failure(Instant now, const Pending& request, const Failure& failure) {
   const bool may_pass = failure.code == 0 || failure.code == stale_nonce || failure.code >= server_error;
   const bool was_silent = failure.error.code() == Errc::stun_silent;
   channel_failure_ = failure.error;

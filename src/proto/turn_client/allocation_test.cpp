@@ -16,7 +16,7 @@ std::uint32_t u32_in(const FakeServer::Seen& seen, Attribute type) {
   return *stun::decode_u32(*message->find(type));
 }
 
-TEST(Allocation, IsMadeAfterTheServerHasAskedForCredentials) {
+TEST(ClientAllocation, IsMadeAfterTheServerHasAskedForCredentials) {
   AllocationPair pair;
   pair.drain();
   EXPECT_EQ(pair.take_events(), Lines{"allocated 20.0.0.1:50000"});
@@ -27,13 +27,13 @@ TEST(Allocation, IsMadeAfterTheServerHasAskedForCredentials) {
   EXPECT_EQ(u32_in(pair.server.seen[1], Attribute::lifetime), 600u);
 }
 
-TEST(Allocation, NeedsNoCredentialsWhereTheServerAsksForNone) {
+TEST(ClientAllocation, NeedsNoCredentialsWhereTheServerAsksForNone) {
   AllocationPair pair({.asks_for_credentials = false}, {.server = k_server});
   pair.drain();
   EXPECT_EQ(pair.take_events(), Lines{"allocated 20.0.0.1:50000"});
 }
 
-TEST(Allocation, AsksForIpv6OrBothFamilies) {
+TEST(ClientAllocation, AsksForIpv6OrBothFamilies) {
   AllocationConfig config = config_with();
   config.families = RelayFamilies::ipv6;
   AllocationPair six({.relayed = {k_relayed_v6}}, config);
@@ -50,7 +50,7 @@ TEST(Allocation, AsksForIpv6OrBothFamilies) {
   EXPECT_TRUE(both.client->permit(both.now, k_peer_v6.address));
 }
 
-TEST(Allocation, SaysWhichOfTwoFamiliesIsMissing) {
+TEST(ClientAllocation, SaysWhichOfTwoFamiliesIsMissing) {
   AllocationConfig config = config_with();
   config.families = RelayFamilies::both;
   AllocationPair pair({.address_error = 440}, config);
@@ -59,7 +59,7 @@ TEST(Allocation, SaysWhichOfTwoFamiliesIsMissing) {
   EXPECT_EQ(pair.client->permit(pair.now, k_peer_v6.address).error().code(), Errc::turn_peer_family_mismatch);
 }
 
-TEST(Allocation, GivesBackWhatLacksTheExpectedFamily) {
+TEST(ClientAllocation, GivesBackWhatLacksTheExpectedFamily) {
   AllocationConfig config = config_with();
   config.families = RelayFamilies::both;
   config.expected_relay_family = IpFamily::v6;
@@ -70,7 +70,7 @@ TEST(Allocation, GivesBackWhatLacksTheExpectedFamily) {
   EXPECT_EQ(u32_in(pair.server.last(Method::refresh), Attribute::lifetime), 0u);
 }
 
-TEST(Allocation, PassesPortWishesAndTokensOn) {
+TEST(ClientAllocation, PassesPortWishesAndTokensOn) {
   AllocationConfig config = config_with();
   config.even_port = EvenPort::even_and_next_reserved;
   AllocationPair first({.reservation_token = 0x1122334455667788}, config);
@@ -87,7 +87,7 @@ TEST(Allocation, PassesPortWishesAndTokensOn) {
   EXPECT_EQ(second.take_events(), Lines{"allocated 20.0.0.1:50000"});
 }
 
-TEST(Allocation, RefusesConfigurationsThatNoRequestCanSay) {
+TEST(ClientAllocation, RefusesConfigurationsThatNoRequestCanSay) {
   const auto code_of = [](const AllocationConfig& config) {
     AllocationPair pair({}, config);
     pair.drain();
@@ -119,7 +119,7 @@ TEST(Allocation, RefusesConfigurationsThatNoRequestCanSay) {
   EXPECT_EQ(config.validate().error().code(), Errc::invalid_argument);
 }
 
-TEST(Allocation, DoesWithoutDontFragmentWhereTheServerDoesNotKnowIt) {
+TEST(ClientAllocation, DoesWithoutDontFragmentWhereTheServerDoesNotKnowIt) {
   AllocationConfig config = config_with();
   config.dont_fragment = true;
   AllocationPair knows({}, config);
@@ -146,7 +146,7 @@ TEST(Allocation, DoesWithoutDontFragmentWhereTheServerDoesNotKnowIt) {
   EXPECT_EQ(stubborn.take_events(), Lines{ended(Errc::turn_refused, "420 because")});
 }
 
-TEST(Allocation, EveryRefusalHasItsCode) {
+TEST(ClientAllocation, EveryRefusalHasItsCode) {
   const std::vector<std::pair<std::uint16_t, Errc>> cases = {
       {400, Errc::turn_refused},
       {403, Errc::turn_refused},
@@ -171,7 +171,7 @@ TEST(Allocation, EveryRefusalHasItsCode) {
   }
 }
 
-TEST(Allocation, WrongCredentialsAreSaidAfterOneTry) {
+TEST(ClientAllocation, WrongCredentialsAreSaidAfterOneTry) {
   AllocationPair pair({.password = "other"});
   pair.drain();
   EXPECT_EQ(pair.take_events(), Lines{ended(Errc::turn_unauthorized, "401 because")});
@@ -182,7 +182,7 @@ TEST(Allocation, WrongCredentialsAreSaidAfterOneTry) {
   EXPECT_EQ(without.take_events(), Lines{ended(Errc::turn_unauthorized, "the server asks for credentials")});
 }
 
-TEST(Allocation, TellsWhereTheServerPoints) {
+TEST(ClientAllocation, TellsWhereTheServerPoints) {
   const Endpoint other{IpAddress::v4({20, 0, 0, 2}), 3478};
   AllocationPair pair({.refusals = {{Method::allocate, 300}}, .alternate = other});
   pair.drain();
@@ -195,7 +195,7 @@ TEST(Allocation, TellsWhereTheServerPoints) {
   EXPECT_EQ(again.take_events(), Lines{ended(Errc::turn_redirected, "300 because")});
 }
 
-TEST(Allocation, IsNotSentToUnsafeAlternates) {
+TEST(ClientAllocation, IsNotSentToUnsafeAlternates) {
   const std::vector<std::optional<Endpoint>> unsafe = {
       std::nullopt,
       k_server,                                       // a loop of one
@@ -217,7 +217,7 @@ TEST(Allocation, IsNotSentToUnsafeAlternates) {
   EXPECT_EQ(pair.take_events(), Lines{ended(Errc::turn_redirected, "300 because -> 127.0.0.1:3478")});
 }
 
-TEST(Allocation, RelayedAddressesThatNobodyCanReachAreGivenBack) {
+TEST(ClientAllocation, RelayedAddressesThatNobodyCanReachAreGivenBack) {
   for (const char* text : {"0.0.0.0:50000", "10.0.0.1:50000", "127.0.0.1:50000", "192.168.0.1:50000", "20.0.0.1:0",
                            "100.64.0.1:50000", "224.0.0.1:50000", "255.255.255.255:50000"}) {
     AllocationPair pair({.relayed = {*Endpoint::parse(text)}});
@@ -236,7 +236,7 @@ TEST(Allocation, RelayedAddressesThatNobodyCanReachAreGivenBack) {
   EXPECT_EQ(unspecified.take_events(), Lines{ended(Errc::turn_bad_relay, "0.0.0.0:50000")});
 }
 
-TEST(Allocation, AFamilyThatWasNotAskedForIsNotTaken) {
+TEST(ClientAllocation, AFamilyThatWasNotAskedForIsNotTaken) {
   AllocationPair six({.relayed = {k_relayed_v6}});
   six.drain();
   EXPECT_EQ(six.take_events(), Lines{ended(Errc::turn_bad_relay, "[2a00::1]:50000")});
@@ -248,7 +248,7 @@ TEST(Allocation, AFamilyThatWasNotAskedForIsNotTaken) {
   EXPECT_EQ(none.take_events(), Lines{ended(Errc::stun_bad_response, "no XOR-RELAYED-ADDRESS")});
 }
 
-TEST(Allocation, SurvivesLostRequestsAndResponses) {
+TEST(ClientAllocation, SurvivesLostRequestsAndResponses) {
   AllocationPair pair;
   int messages = 0;
   pair.loses_request = [&](BytesView) { return ++messages % 3 != 0; };  // two of three
@@ -264,7 +264,7 @@ TEST(Allocation, SurvivesLostRequestsAndResponses) {
   EXPECT_EQ(other.take_events(), Lines{"allocated 20.0.0.1:50000"});
 }
 
-TEST(Allocation, SilenceIsGivenUpAfterTheTimeOfTheRfc) {
+TEST(ClientAllocation, SilenceIsGivenUpAfterTheTimeOfTheRfc) {
   AllocationPair pair;
   pair.loses_request = [](BytesView) { return true; };
   pair.drain();
@@ -282,7 +282,7 @@ TEST(Allocation, SilenceIsGivenUpAfterTheTimeOfTheRfc) {
   EXPECT_EQ(stream.take_events(), Lines{ended(Errc::stun_silent, "20.0.0.1:3478")});
 }
 
-TEST(Allocation, IsReleased) {
+TEST(ClientAllocation, IsReleased) {
   AllocationPair pair;
   pair.drain();
   pair.take_events();
@@ -297,7 +297,7 @@ TEST(Allocation, IsReleased) {
   EXPECT_FALSE(pair.client->permit(pair.now, k_peer.address));
 }
 
-TEST(Allocation, IsReleasedWhateverTheServerSays) {
+TEST(ClientAllocation, IsReleasedWhateverTheServerSays) {
   for (const std::uint16_t code : {std::uint16_t{437}, std::uint16_t{403}, std::uint16_t{500}}) {
     AllocationPair pair({.refusals = {{Method::refresh, code}}});
     pair.drain();
@@ -316,7 +316,7 @@ TEST(Allocation, IsReleasedWhateverTheServerSays) {
   EXPECT_EQ(silent.take_events(), Lines{"released"});
 }
 
-TEST(Allocation, ReleaseBeforeItStandsIsSaidToTheServerIfItMayExist) {
+TEST(ClientAllocation, ReleaseBeforeItStandsIsSaidToTheServerIfItMayExist) {
   AllocationPair fresh;
   fresh.client->release(fresh.now);
   fresh.drain();
@@ -333,7 +333,7 @@ TEST(Allocation, ReleaseBeforeItStandsIsSaidToTheServerIfItMayExist) {
   EXPECT_EQ(u32_in(challenged.server.last(Method::refresh), Attribute::lifetime), 0u);
 }
 
-TEST(Allocation, EndsWithItsLeg) {
+TEST(ClientAllocation, EndsWithItsLeg) {
   AllocationPair pair;
   pair.client->handle_leg_closed(pair.now, Error(Errc::connection_refused, "20.0.0.1:3478"));
   pair.drain();

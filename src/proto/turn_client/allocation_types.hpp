@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an owner of a turn::Allocation says to it and hears from it.
+// What an owner of a turn::ClientAllocation says to it and hears from it.
 #pragma once
 
 #include <cstdint>

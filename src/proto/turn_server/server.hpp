@@ -59,7 +59,7 @@ struct AllocationMade {
   ClientPath client;
   std::string user;
 };
-enum class AllocationEnd : std::uint8_t { expired, released, client_closed, volume_spent, relay_failed };
+enum class AllocationEnd : std::uint8_t { expired, released, client_closed, relay_failed };
 struct AllocationEnded {
   ClientPath client;
   std::string user;
@@ -101,6 +101,7 @@ struct ServerConfig {
     TokenBucket::Rate allocation_bandwidth{};                      // bytes, both directions
     TokenBucket::Rate server_bandwidth{};                          // of this shard
     std::uint64_t allocation_volume = 0;                           // bytes, both directions; 0: no limit
+    std::uint64_t server_volume = 0;                               // of this shard, since it started
     std::size_t max_port_attempts = 8;                             // when the system refuses a port
     ReplyLimiter::Limits replies;
   } limits;

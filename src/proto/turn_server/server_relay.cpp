@@ -40,7 +40,9 @@ void Server::handle_send(const FromClient& in, const stun::Message& message, Sin
 
 bool Server::may_relay(Instant now, Allocation& allocation, std::size_t size) {
   const ServerConfig::Limits& limits = config_.limits;
-  if (limits.allocation_volume != 0 && allocation.bytes_relayed + size > limits.allocation_volume) {
+  const std::uint64_t relayed = counters_.bytes_to_peers + counters_.bytes_to_clients;
+  if ((limits.allocation_volume != 0 && allocation.bytes_relayed + size > limits.allocation_volume) ||
+      (limits.server_volume != 0 && relayed + size > limits.server_volume)) {
     drop(Drop::volume);
     return false;
   }

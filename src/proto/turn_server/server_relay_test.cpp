@@ -246,6 +246,24 @@ TEST(TurnLimits, BandwidthAndVolumeHoldInBothDirections) {
   EXPECT_EQ(world.server.counters().dropped(Drop::volume), 15u);
 }
 
+TEST(TurnLimits, TheVolumeOfTheServerIsThatOfAllAllocations) {
+  ServerConfig config = World::default_config();
+  config.limits.server_volume = 1000;
+  World world(std::move(config));
+  const std::string payload(400, 'x');
+  TestClient one(world);
+  ASSERT_TRUE(one.allocate().is_success());
+  ASSERT_TRUE(one.bind(0x4000, k_peer).is_success());
+  one.send_channel_data(0x4000, payload);
+  world.send_from_peer(world.relay_of(one.relayed), k_peer, as_bytes(payload));
+  EXPECT_EQ(world.sink.peers.size(), 1u);
+  one.send_channel_data(0x4000, payload);
+  one.send_channel_data(0x4000, std::string(200, 'x'));  // up to the last byte
+  one.send_channel_data(0x4000, "x");
+  EXPECT_EQ(world.sink.peers.size(), 2u);
+  EXPECT_EQ(world.server.counters().dropped(Drop::volume), 2u);
+}
+
 TEST_F(TurnRelay, BrokenDataOfClientsIsDroppedAndCounted) {
   ASSERT_TRUE(client.bind(0x4000, k_peer).is_success());
   const std::pair<std::string_view, Drop> cases[] = {

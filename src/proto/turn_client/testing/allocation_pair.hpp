@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An Allocation and a FakeServer with a leg between them, in virtual time. Test-only.
+// A ClientAllocation and a FakeServer with a leg between them, in virtual time. Test-only.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ inline AllocationConfig config_with(StunTransport transport = StunTransport::udp
 }
 
 // "ended turn_quota: 486 because"
-inline std::string line_of(const Allocation::Event& event) {
+inline std::string line_of(const ClientAllocation::Event& event) {
   struct Teller {
     std::string operator()(const Allocated& e) const {
       std::string text = "allocated";
@@ -61,14 +61,14 @@ inline std::string lost(const Endpoint& peer, Errc code) {
 class AllocationPair {
  public:
   explicit AllocationPair(Script script = {}, AllocationConfig config = config_with(),
-                          Allocation::Limits limits = Allocation::Limits())
+                          ClientAllocation::Limits limits = ClientAllocation::Limits())
       : server(std::move(script)),
         is_stream(config.transport == StunTransport::tcp || config.transport == StunTransport::tls),
-        client(std::make_unique<Allocation>(now, config, rng, limits)) {}
+        client(std::make_unique<ClientAllocation>(now, config, rng, limits)) {}
 
   // Carries everything to the server and back until both are quiet.
   void drain() {
-    Bytes buffer(Allocation::k_max_datagram);
+    Bytes buffer(ClientAllocation::k_max_datagram);
     for (int i = 0; i < 10'000; ++i) {
       const std::size_t size = client->poll_transmit(now, buffer);
       const auto event = client->poll_event();
@@ -117,7 +117,7 @@ class AllocationPair {
   SeededRng rng{7};
   FakeServer server;
   bool is_stream;
-  std::unique_ptr<Allocation> client;
+  std::unique_ptr<ClientAllocation> client;
   Lines events;
   std::vector<std::pair<Endpoint, Bytes>> received;
   // Whether a message is lost on its way.

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/catalogue_file.hpp"
+
+#include "store/disk/file.hpp"
+
+namespace dig::api {
+namespace {
+
+constexpr std::uint64_t k_max_file = 256 * 1024;
+
+}  // namespace
+
+Result<ladder::Catalogue> load_catalogue(const std::filesystem::path& path) {
+  if (path.empty()) return ladder::parse_catalogue(ladder::shipped_catalogue_text(), "the built-in catalogue");
+  DIG_TRY(const store::File file, store::File::open_regular(path));
+  DIG_TRY(const std::uint64_t size, file.size());
+  if (size > k_max_file) return fail(Errc::bad_config, "larger than 256 KiB: " + path.native());
+  std::string text(size, '\0');
+  DIG_CHECK(file.read_exactly(0, std::as_writable_bytes(std::span(text))));
+  return ladder::parse_catalogue(text, path.native());
+}
+
+}  // namespace dig::api

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/server_flags.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include "store/disk/file.hpp"
+
+namespace dig::cli {
+namespace {
+
+constexpr std::uint64_t k_max_authorities = 4 * 1024 * 1024;
+
+}  // namespace
+
+void ServerFlags::define(CLI::App& app) {
+  app.add_option("--user", user, "User name for the TURN servers that are named")->type_name("NAME");
+  app.add_option("--pass", pass, "Their password; DIGNET_TURN_PASS hides it from other users")->type_name("PASSWORD");
+  app.add_option("--catalogue", catalogue, "File in place of the built-in list of public servers")->type_name("FILE");
+  app.add_option("--ca", ca, "Authorities (PEM) to trust beside those of the system")->type_name("FILE");
+  app.add_option("--proxy", proxy, "HTTP proxy for TCP and TLS (default: HTTPS_PROXY)")->type_name("URL");
+}
+
+void ServerFlags::complete(const service::Settings& settings) {
+  const auto fill = [](std::string& flag, const std::optional<std::string>& setting) {
+    if (flag.empty()) flag = setting.value_or("");
+  };
+  fill(user, settings.turn_user);
+  fill(pass, settings.turn_pass);
+  fill(catalogue, settings.catalogue);
+  fill(ca, settings.ca);
+  fill(proxy, settings.proxy);
+}
+
+Result<std::string> read_authorities(const std::string& path) {
+  if (path.empty()) return std::string();
+  DIG_TRY(const auto file, store::File::open_regular(path));
+  DIG_TRY(const std::uint64_t size, file.size());
+  if (size > k_max_authorities) return fail(Errc::limit_reached, path + ": more than 4 MiB of certificates");
+  std::string text(size, '\0');
+  DIG_CHECK(file.read_exactly(0, std::as_writable_bytes(std::span(text))));
+  return text;
+}
+
+}  // namespace dig::cli
