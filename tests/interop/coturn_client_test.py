@@ -2,6 +2,8 @@
 """coturn's own client against our server. Each set of options runs against Debian's coturn too; ours must give every packet
 and no error that coturn's run lacks. Where the client tests what must fail, the outcome must be the same."""
 import concurrent.futures
+import contextlib
+import pathlib
 import re
 import tempfile
 import unittest
