@@ -41,9 +41,8 @@ struct Options {
   Endpoint server;
   std::string user;
   std::string password;
-  std::map<std::string, long> numbers = {{"clients", 1}, {"size", 1200}, {"seconds", 3}, {"burst", 16},
-                                         {"gso", 0},     {"pps", 0},     {"pairs", 0},   {"hold", 0},
-                                         {"latency", 0}, {"bare", 0}};
+  std::map<std::string, long> numbers = {{"clients", 1}, {"size", 1200}, {"seconds", 3}, {"burst", 16},  {"gso", 0},
+                                         {"pps", 0},     {"pairs", 0},   {"hold", 0},    {"latency", 0}, {"bare", 0}};
   [[nodiscard]] std::size_t operator[](const std::string& name) const {
     return static_cast<std::size_t>(numbers.at(name));
   }
