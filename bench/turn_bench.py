@@ -120,7 +120,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         user = f"{turn_lab.USER}:{turn_lab.PASSWORD}"
         os.mkdir(f"{folder}/theirs")
-        most = str(arguments.allocations + 1000)
+        most = str(arguments.allocations + 300 * arguments.rounds)  # each load leaves its own behind
         with turn_lab.dignet_turn(f"{folder}/home", "--user", user, "--user-quota", most, "--source-quota", most) as ours, \
                 turn_lab.coturn(f"{folder}/theirs", "-a", "-u", user, "-m", "1", "--no-tls", "--no-dtls") as theirs:
             programs = {"ours": ours, "coturn": theirs}
