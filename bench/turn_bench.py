@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Our TURN server against Debian's coturn in one run: CPU nanoseconds per relayed packet, counted at the far end, memory
-per idle allocation, and how long a datagram takes from the client to the far end, beside a relay that does nothing but a
-blocking recvfrom and sendto (bench/bare_relay.cpp).
+per idle allocation, and how long a datagram takes from the client to the far end. Beside them a relay that does nothing
+but a blocking recvfrom and sendto (bench/bare_relay.cpp).
 
 All of them run on one core, with one thread that relays; the load comes from bench/turn_load.cpp on the other core. They
 take turns; medians over the rounds are printed. CPU time is the process's, from the kernel's accounts, over the packets
@@ -63,7 +63,8 @@ def load(server, *flags):
 
 def run_load(program, server, flags):
     """What the load counted, and the CPU nanoseconds of the server meanwhile."""
-    generator = load(server, *flags)
+    bare = ["--bare", str(BARE_SINK_PORT)] if server == BARE else []
+    generator = load(server, *flags, *bare)
     if not generator.stdout.readline():
         sys.exit(f"no load on {server}")
     pin(generator, 1)
@@ -85,8 +86,7 @@ def measure(program, server, flags, seconds):
 
 def measure_latency(program, server, flags, seconds):
     """Microseconds from the client to the sink: of half of the datagrams, and of 99 in 100, at most."""
-    bare = ["--bare", str(BARE_SINK_PORT)] if server == BARE else []
-    result, _ = run_load(program, server, [*flags, *bare, "--latency", "1", "--seconds", str(seconds)])
+    result, _ = run_load(program, server, [*flags, "--latency", "1", "--seconds", str(seconds)])
     return result["p50"] / 1000, result["p99"] / 1000
 
 
@@ -127,23 +127,24 @@ def main():
             for name, program in programs.items():
                 kilobytes = memory_per_allocation(program, SERVERS[name], arguments.allocations)
                 print(f"memory of an idle allocation, {arguments.allocations} of them: {name} {kilobytes:.2f} KiB")
-            for program in programs.values():
-                pin(program.process, 0)
-            for title, flags in LOADS.items():
-                middle = by_turns(programs, arguments.rounds,
-                                  lambda program, server: measure(program, server, flags, arguments.seconds))
-                ratio = middle["ours"][0] / middle["coturn"][0]
-                print(f"{title}: " + ", ".join(
-                    f"{name} {cpu:.0f} ns a packet at {rate / 1000:.0f} kpps ({lost:.0%} lost)"
-                    for name, (cpu, rate, lost) in middle.items()) + f"; ratio {ratio:.2f}")
             with turn_lab.Program(fetch_bench.BIN / "bare_relay", f"{BARE}:3478", f"{BARE}:{BARE_SINK_PORT}",
                                   ready=True) as bare:
-                pin(bare.process, 0)
-                for title, flags in LATENCIES.items():
-                    middle = by_turns(programs | {"bare": bare}, arguments.rounds,
-                                      lambda program, server: measure_latency(program, server, flags, arguments.seconds))
-                    print(f"{title}: " + ", ".join(f"{name} p50 {half:.1f} us, p99 {most:.1f} us"
-                                                   for name, (half, most) in middle.items()))
+                compare(programs | {"bare": bare}, arguments.rounds, arguments.seconds)
+
+
+def compare(programs, rounds, seconds):
+    for program in programs.values():
+        pin(program.process, 0)
+    for title, flags in LOADS.items():
+        able = {name: program for name, program in programs.items() if name != "bare" or "--pairs" not in flags}
+        middle = by_turns(able, rounds, lambda program, server: measure(program, server, flags, seconds))
+        print(f"{title}: " + ", ".join(
+            f"{name} {cpu:.0f} ns a packet at {rate / 1000:.0f} kpps ({lost:.0%} lost)"
+            for name, (cpu, rate, lost) in middle.items()) + f"; ratio {middle['ours'][0] / middle['coturn'][0]:.2f}")
+    for title, flags in LATENCIES.items():
+        middle = by_turns(programs, rounds, lambda program, server: measure_latency(program, server, flags, seconds))
+        print(f"{title}: " + ", ".join(f"{name} p50 {half:.1f} us, p99 {most:.1f} us"
+                                       for name, (half, most) in middle.items()))
 
 
 if __name__ == "__main__":
