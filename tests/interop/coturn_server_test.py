@@ -38,13 +38,13 @@ def set_clock(folder, ahead):
     (folder / "clock.new").rename(folder / "clock")
 
 
-def open_relay(folder, certificate, key):
+def open_relay(folder, certificate, key, *flags):
     set_clock(folder, 0)
     program = turn_lab.Program(
         "env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={folder}/clock", "FAKETIME_NO_CACHE=1", "turnserver", "-n", "-c", "/dev/null", "--no-cli", "-L", ADDRESS, "-E", ADDRESS, "-p", "80",
         "--tls-listening-port", "443", "-r", HOST, "-a", "-u", f"{USER}:{PASSWORD}", "--cert", certificate, "--pkey", key,
         f"--stale-nonce={NONCE_LIFETIME}", "--no-stdout-log", "-l", f"{folder}/log",
-        "--pidfile", f"{folder}/pid", "--db", f"{folder}/db")
+        "--pidfile", f"{folder}/pid", "--db", f"{folder}/db", *flags)
     turn_lab.wait_until_it_answers(program, ADDRESS, 80)
     return program
 
@@ -224,6 +224,15 @@ class OurClientAgainstCoturn(unittest.TestCase):
         for server in json.loads(run.stdout.splitlines()[-1])["servers"]:
             self.assertEqual((server["ok"], server["error"]["code"]), (False, "DN-NET-001"), server)
         self.assertEqual(run.returncode, 4)
+
+    def test_turn_check_tells_a_relay_that_relays_nothing(self):
+        """Its external address leads nowhere: everything works but the data."""
+        command = [turn_lab.COMMAND, "--home", self.folder / "home", "--json", "turn-check", TRANSPORTS["udp-80"]]
+        with open_relay(self.folder, self.certificate, self.key, "-X", f"198.51.100.99/{ADDRESS}"):
+            run = subprocess.run(command, capture_output=True, text=True, timeout=turn_lab.DEADLINE)
+        server, = json.loads(run.stdout.splitlines()[-1])["servers"]
+        self.assertTrue(server["relayed"].startswith("198.51.100.99:"), server)
+        self.assertEqual((server["ok"], server["error"]["code"], run.returncode), (False, "DN-TURN-017", 4), run.stderr)
 
     def test_turn_check_says_that_a_static_login_is_refused(self):
         command = [turn_lab.COMMAND, "--home", self.folder / "home", "--json", "turn-check", TRANSPORTS["udp-80"],
