@@ -226,12 +226,15 @@ class OurClientAgainstCoturn(unittest.TestCase):
         self.assertEqual(run.returncode, 4)
 
     def test_turn_check_tells_a_relay_that_relays_nothing(self):
-        """Its external address leads nowhere: everything works but the data."""
+        """A firewall closes its relay ports: everything works but the data."""
+        subprocess.run(["nft", "add table inet lab; add chain inet lab input { type filter hook input priority 0; };"
+                        "add rule inet lab input udp dport 61000-61099 drop"], check=True)
+        self.addCleanup(subprocess.run, ["nft", "delete table inet lab"], check=True)
         command = [turn_lab.COMMAND, "--home", self.folder / "home", "--json", "turn-check", TRANSPORTS["udp-80"]]
-        with open_relay(self.folder, self.certificate, self.key, "-X", f"198.51.100.99/{ADDRESS}"):
+        with open_relay(self.folder, self.certificate, self.key, "--min-port=61000", "--max-port=61099"):
             run = subprocess.run(command, capture_output=True, text=True, timeout=turn_lab.DEADLINE)
         server, = json.loads(run.stdout.splitlines()[-1])["servers"]
-        self.assertTrue(server["relayed"].startswith("198.51.100.99:"), server)
+        self.assertTrue(server["relayed"].startswith(ADDRESS), server)
         self.assertEqual((server["ok"], server["error"]["code"], run.returncode), (False, "DN-TURN-017", 4), run.stderr)
 
     def test_turn_check_says_that_a_static_login_is_refused(self):
