@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Our TURN server against Debian's coturn in one run: CPU nanoseconds per relayed packet, counted at the far end, and
-memory per idle allocation.
+"""Our TURN server against Debian's coturn in one run: CPU nanoseconds per relayed packet, counted at the far end, memory
+per idle allocation, and how long a datagram takes from the client to the far end. Beside them a relay that does nothing
+but a blocking recvfrom and sendto (bench/bare_relay.cpp).
 
-Both servers run on one core, with one thread that relays; the load comes from bench/turn_load.cpp on the other core. The
-servers take turns; medians are printed. CPU time is the process's, from the kernel's accounts, over the packets that
-arrived. Everything runs in a network namespace in which there is nothing but loopback.
+All of them run on one core, with one thread that relays; the load comes from bench/turn_load.cpp on the other core. They
+take turns; medians over the rounds are printed. CPU time is the process's, from the kernel's accounts, over the packets
+that arrived. Everything runs in a network namespace in which there is nothing but loopback.
 
 usage: turn_bench.py [--rounds 5] [--seconds 2] [--allocations 10000]
 """
@@ -27,7 +28,8 @@ os.environ.setdefault("DIGNET_COMMAND", str(fetch_bench.DIGNET))
 import turn_lab  # noqa: E402
 
 LOAD = fetch_bench.BIN / "turn_load"
-SERVERS = {"ours": turn_lab.OURS, "coturn": turn_lab.THEIRS}
+BARE, BARE_SINK_PORT = "127.0.0.10", 4000
+SERVERS = {"ours": turn_lab.OURS, "coturn": turn_lab.THEIRS, "bare": BARE}
 # name: flags of the load
 LOADS = {
     "one flow, saturated, 100 B": ["--size", "100"],
@@ -37,6 +39,16 @@ LOADS = {
     "bursts of 16 by UDP_SEGMENT, 1200 B": ["--size", "1200", "--burst", "16", "--gso", "1"],
     "bursts of 16 by sendmmsg, 1200 B": ["--size", "1200", "--burst", "16"],
 }
+# One datagram in flight at a time.
+LATENCIES = {
+    "latency, one after another, 1200 B": [],
+    "latency, 1000 a second, 1200 B": ["--pps", "1000"],
+}
+
+
+def cpu_nanoseconds(pid):
+    """What /proc/PID/stat tells in hundredths of a second."""
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
 
 
 def pin(process, core):
@@ -49,20 +61,42 @@ def load(server, *flags):
                             stdout=subprocess.PIPE, text=True)
 
 
-def measure(program, server, flags, seconds):
-    """CPU nanoseconds per packet that arrived, packets a second, and the share that was lost."""
-    generator = load(server, *flags, "--seconds", str(seconds))
+def run_load(program, server, flags):
+    """What the load counted, and the CPU nanoseconds of the server meanwhile."""
+    bare = ["--bare", str(BARE_SINK_PORT)] if server == BARE else []
+    generator = load(server, *flags, *bare)
     if not generator.stdout.readline():
         sys.exit(f"no load on {server}")
     pin(generator, 1)
-    before = fetch_bench.cpu_of(program.process.pid)
+    before = cpu_nanoseconds(program.process.pid)
     generator.stdin.write("\n")
     generator.stdin.flush()
     result = json.loads(generator.stdout.readline())
-    cpu = fetch_bench.cpu_of(program.process.pid) - before
+    cpu = cpu_nanoseconds(program.process.pid) - before
     generator.communicate()
+    return result, cpu
+
+
+def measure(program, server, flags, seconds):
+    """CPU nanoseconds per packet that arrived, packets a second, and the share that was lost."""
+    result, cpu = run_load(program, server, [*flags, "--seconds", str(seconds)])
     arrived = max(1, result["arrived"])
-    return cpu * 1e9 / arrived, arrived / seconds, 1 - arrived / max(1, result["sent"])
+    return cpu / arrived, arrived / seconds, 1 - arrived / max(1, result["sent"])
+
+
+def measure_latency(program, server, flags, seconds):
+    """Microseconds from the client to the sink: of half of the datagrams, and of 99 in 100, at most."""
+    result, _ = run_load(program, server, [*flags, "--latency", "1", "--seconds", str(seconds)])
+    return result["p50"] / 1000, result["p99"] / 1000
+
+
+def by_turns(programs, rounds, measure_one):
+    """The median of each figure, by program."""
+    results = {name: [] for name in programs}
+    for _ in range(rounds):
+        for name, program in programs.items():
+            results[name].append(measure_one(program, SERVERS[name]))
+    return {name: [statistics.median(column) for column in zip(*rows)] for name, rows in results.items()}
 
 
 def memory_per_allocation(program, server, count):
@@ -86,25 +120,31 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         user = f"{turn_lab.USER}:{turn_lab.PASSWORD}"
         os.mkdir(f"{folder}/theirs")
-        most = str(arguments.allocations + 1000)
+        most = str(arguments.allocations + 300 * arguments.rounds)  # each load leaves its own behind
         with turn_lab.dignet_turn(f"{folder}/home", "--user", user, "--user-quota", most, "--source-quota", most) as ours, \
                 turn_lab.coturn(f"{folder}/theirs", "-a", "-u", user, "-m", "1", "--no-tls", "--no-dtls") as theirs:
             programs = {"ours": ours, "coturn": theirs}
             for name, program in programs.items():
                 kilobytes = memory_per_allocation(program, SERVERS[name], arguments.allocations)
                 print(f"memory of an idle allocation, {arguments.allocations} of them: {name} {kilobytes:.2f} KiB")
-            for program in programs.values():
-                pin(program.process, 0)
-            for title, flags in LOADS.items():
-                results = {name: [] for name in programs}
-                for _ in range(arguments.rounds):
-                    for name, program in programs.items():
-                        results[name].append(measure(program, SERVERS[name], flags, arguments.seconds))
-                middle = {name: [statistics.median(column) for column in zip(*rows)] for name, rows in results.items()}
-                ratio = middle["ours"][0] / middle["coturn"][0]
-                print(f"{title}: " + ", ".join(
-                    f"{name} {cpu:.0f} ns a packet at {rate / 1000:.0f} kpps ({lost:.0%} lost)"
-                    for name, (cpu, rate, lost) in middle.items()) + f"; ratio {ratio:.2f}")
+            with turn_lab.Program(fetch_bench.BIN / "bare_relay", f"{BARE}:3478", f"{BARE}:{BARE_SINK_PORT}",
+                                  ready=True) as bare:
+                compare(programs | {"bare": bare}, arguments.rounds, arguments.seconds)
+
+
+def compare(programs, rounds, seconds):
+    for program in programs.values():
+        pin(program.process, 0)
+    for title, flags in LOADS.items():
+        able = {name: program for name, program in programs.items() if name != "bare" or "--pairs" not in flags}
+        middle = by_turns(able, rounds, lambda program, server: measure(program, server, flags, seconds))
+        print(f"{title}: " + ", ".join(
+            f"{name} {cpu:.0f} ns a packet at {rate / 1000:.0f} kpps ({lost:.0%} lost)"
+            for name, (cpu, rate, lost) in middle.items()) + f"; ratio {middle['ours'][0] / middle['coturn'][0]:.2f}")
+    for title, flags in LATENCIES.items():
+        middle = by_turns(programs, rounds, lambda program, server: measure_latency(program, server, flags, seconds))
+        print(f"{title}: " + ", ".join(f"{name} p50 {half:.1f} us, p99 {most:.1f} us"
+                                       for name, (half, most) in middle.items()))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 // size, from clients to a sink (or in pairs, from one client to another), counting what arrives at the far end.
 //
 // usage: turn_load SERVER USER PASSWORD --clients N --size BYTES --seconds S --burst N --gso 0|1 --pps N --pairs 0|1
-//                  --hold 0|1
-//   --burst   datagrams handed to the kernel at once; with --gso 1 by one UDP_SEGMENT send, else by sendmmsg
-//   --pps     paced: so many a second in all; 0: as fast as it goes
-//   --hold    allocates, says so, and waits for the end of stdin: for measuring memory
+//                  --hold 0|1 --latency 0|1 --bare PORT
+//   --burst    datagrams handed to the kernel at once; with --gso 1 by one UDP_SEGMENT send, else by sendmmsg
+//   --pps      paced: so many a second in all; 0: as fast as it goes
+//   --hold     allocates, says so, and waits for the end of stdin: for measuring memory
+//   --latency  one datagram in flight at a time: how long each takes from the client to the sink
+//   --bare     the server is a bench/bare_relay that sends to this port of its address: no TURN, the same datagrams
 // Prints one line of JSON.
 #include <netinet/in.h>
 #include <netinet/udp.h>
@@ -39,8 +41,8 @@ struct Options {
   Endpoint server;
   std::string user;
   std::string password;
-  std::map<std::string, long> numbers = {{"clients", 1}, {"size", 1200}, {"seconds", 3}, {"burst", 16},
-                                         {"gso", 0},     {"pps", 0},     {"pairs", 0},   {"hold", 0}};
+  std::map<std::string, long> numbers = {{"clients", 1}, {"size", 1200}, {"seconds", 3}, {"burst", 16},  {"gso", 0},
+                                         {"pps", 0},     {"pairs", 0},   {"hold", 0},    {"latency", 0}, {"bare", 0}};
   [[nodiscard]] std::size_t operator[](const std::string& name) const {
     return static_cast<std::size_t>(numbers.at(name));
   }
@@ -136,7 +138,9 @@ class Client {
   bool is_bound_ = false;
 };
 
-// Counts what arrives on some sockets until told that no more is sent and nothing came for a while.
+// Counts what arrives on some sockets until told that no more is sent and nothing came for a while. It looks by the
+// clock and is not woken by what arrives: on loopback the kernel charges the waking to the server that sends, as no
+// network card would.
 class Sink {
  public:
   explicit Sink(std::vector<int> sockets) : sockets_(std::move(sockets)), thread_([this] { run(); }) {
@@ -151,17 +155,20 @@ class Sink {
   }
 
  private:
-  static constexpr int k_quiet_milliseconds = 100;
+  static constexpr std::chrono::microseconds k_interval{200};
+  static constexpr int k_quiet_looks = 500;  // after the last datagram was sent
 
   void run() {
     std::vector<std::byte> buffer(65'536);
     std::vector<pollfd> ready;
     for (const int fd : sockets_) ready.push_back({fd, POLLIN, 0});
-    for (;;) {
-      if (::poll(ready.data(), ready.size(), k_quiet_milliseconds) <= 0) {
-        if (is_sending_over_) return;
+    for (int looks_in_vain = 0; looks_in_vain < k_quiet_looks || !is_sending_over_;) {
+      std::this_thread::sleep_for(k_interval);
+      if (::poll(ready.data(), ready.size(), 0) <= 0) {
+        ++looks_in_vain;
         continue;
       }
+      looks_in_vain = 0;
       for (const pollfd& one : ready) {
         if ((one.revents & POLLIN) == 0) continue;
         for (ssize_t size; (size = ::recv(one.fd, buffer.data(), buffer.size(), MSG_DONTWAIT)) > 0;) {
@@ -226,6 +233,26 @@ std::uint64_t send_for(const Options& options, const std::vector<Flow>& flows) {
   return sent;
 }
 
+// Nanoseconds from the client to the sink, of each datagram that arrived.
+std::vector<std::int64_t> time_each(const Options& options, const Flow& flow, int sink) {
+  using Clock = std::chrono::steady_clock;
+  const timeval patience{1, 0};  // for one that got lost
+  ::setsockopt(sink, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  std::vector<std::byte> buffer(65'536);
+  std::vector<std::int64_t> took;
+  const auto begin = Clock::now();
+  const auto end = begin + std::chrono::seconds(options["seconds"]);
+  for (std::size_t sent = 1; Clock::now() < end; ++sent) {
+    const auto left = Clock::now();
+    if (send_burst(flow.fd, flow.datagrams, flow.size, 1, false) != 1) give_up("send");
+    if (::recv(sink, buffer.data(), buffer.size(), 0) > 0) took.push_back((Clock::now() - left).count());
+    if (options["pps"] == 0) continue;
+    std::this_thread::sleep_until(begin + std::chrono::nanoseconds(sent * 1'000'000'000ULL / options["pps"]));
+  }
+  std::ranges::sort(took);
+  return took;
+}
+
 Options parse(int argc, char** argv) {
   if (argc < 4) give_up("usage: turn_load SERVER USER PASSWORD [--name number …]");
   Options options;
@@ -242,53 +269,97 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
+// What is sent and where it arrives.
+struct Course {
+  std::vector<std::unique_ptr<Client>> clients;
+  net::UniqueFd bare;  // the client's socket, without TURN
+  net::UniqueFd sink = open_socket(IpFamily::v4);
+  std::vector<Flow> flows;
+  std::vector<int> far_ends{sink.value()};
+  std::size_t unit = 0;  // bytes of one datagram at the far end
+};
+
+void add_flow(Course& course, const Options& options, int fd, const Bytes& one) {
+  Flow flow{fd, {}, one.size()};
+  for (std::size_t n = 0; n < std::min<std::size_t>(options["burst"], 64); ++n) append(flow.datagrams, one);
+  course.flows.push_back(std::move(flow));
+}
+
+void lay_bare(Course& course, const Options& options) {
+  course.bare = open_socket(IpFamily::v4);
+  const net::SocketAddress to(options.server);
+  if (::connect(course.bare.value(), to.get(), to.size()) != 0) give_up("connect");
+  add_flow(course, options, course.bare.value(), Bytes(options["size"], std::byte{0x55}));
+}
+
+void lay_relayed(Course& course, const Options& options, const std::vector<Endpoint>& relayed) {
+  const std::size_t step = options["pairs"] != 0 ? 2 : 1;
+  if (step == 2) course.far_ends.clear();
+  for (std::size_t i = 0; i < course.clients.size(); i += step) {
+    const Endpoint peer = step == 2 ? relayed[i + 1] : *net::local_endpoint(course.sink.value());
+    if (step == 2) {
+      course.clients[i + 1]->bind(relayed[i]);
+      course.far_ends.push_back(course.clients[i + 1]->fd());
+    }
+    course.clients[i]->bind(peer);
+    add_flow(course, options, course.clients[i]->fd(), course.clients[i]->datagram(peer, options["size"]));
+  }
+  if (step == 2) course.unit += 4;  // a client gets its data behind a channel header
+}
+
+void wait_for_word() {
+  std::fflush(stdout);
+  char ignored = 0;
+  (void)!::read(STDIN_FILENO, &ignored, 1);
+}
+
+void measure_latency(const Course& course, const Options& options) {
+  const auto took = time_each(options, course.flows.front(), course.sink.value());
+  if (took.empty()) give_up("nothing arrived");
+  const auto at = [&](std::size_t percent) { return took[std::min(took.size() - 1, took.size() * percent / 100)]; };
+  std::printf("{\"arrived\":%zu,\"p50\":%lld,\"p99\":%lld}\n", took.size(), static_cast<long long>(at(50)),
+              static_cast<long long>(at(99)));
+}
+
+void measure_throughput(const Course& course, const Options& options) {
+  Sink sink(course.far_ends);
+  const std::uint64_t sent = send_for(options, course.flows);
+  const std::uint64_t arrived = sink.finish() / course.unit;
+  std::printf("{\"sent\":%llu,\"arrived\":%llu,\"seconds\":%zu}\n", static_cast<unsigned long long>(sent),
+              static_cast<unsigned long long>(arrived), options["seconds"]);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
   SeededRng rng(static_cast<std::uint64_t>(::getpid()));
-  const net::UniqueFd sink_socket = open_socket(IpFamily::v4);
-  const net::SocketAddress any_port(Endpoint{options.server.address, 0});
-  if (::bind(sink_socket.value(), any_port.get(), any_port.size()) != 0) give_up("bind of the sink");
-  const Endpoint sink_at = *net::local_endpoint(sink_socket.value());
-
-  std::vector<std::unique_ptr<Client>> clients;
+  Course course;
+  course.unit = options["size"];
+  const auto port = static_cast<std::uint16_t>(options["bare"]);  // 0: any
+  const net::SocketAddress sink_at(Endpoint{options.server.address, port});
+  if (::bind(course.sink.value(), sink_at.get(), sink_at.size()) != 0) give_up("bind of the sink");
   std::vector<Endpoint> relayed;
-  for (std::size_t i = 0; i < options["clients"] * (options["pairs"] != 0 ? 2 : 1); ++i) {
-    clients.push_back(std::make_unique<Client>(options, i, rng));
-    relayed.push_back(clients.back()->allocate());
+  const std::size_t count = port != 0 ? 0 : options["clients"] * (options["pairs"] != 0 ? 2 : 1);
+  for (std::size_t i = 0; i < count; ++i) {
+    course.clients.push_back(std::make_unique<Client>(options, i, rng));
+    relayed.push_back(course.clients.back()->allocate());
   }
   if (options["hold"] != 0) {
-    std::printf("{\"allocations\":%zu}\n", clients.size());
-    std::fflush(stdout);
-    char ignored = 0;
-    (void)!::read(STDIN_FILENO, &ignored, 1);
+    std::printf("{\"allocations\":%zu}\n", course.clients.size());
+    wait_for_word();
     return 0;
   }
-  std::vector<Flow> flows;
-  std::vector<int> far_ends{sink_socket.value()};
-  const std::size_t step = options["pairs"] != 0 ? 2 : 1;
-  if (step == 2) far_ends.clear();
-  for (std::size_t i = 0; i < clients.size(); i += step) {
-    const Endpoint peer = step == 2 ? relayed[i + 1] : sink_at;
-    if (step == 2) {
-      clients[i + 1]->bind(relayed[i]);
-      far_ends.push_back(clients[i + 1]->fd());
-    }
-    clients[i]->bind(peer);
-    const Bytes one = clients[i]->datagram(peer, options["size"]);
-    Flow flow{clients[i]->fd(), {}, one.size()};
-    for (std::size_t n = 0; n < std::min<std::size_t>(options["burst"], 64); ++n) append(flow.datagrams, one);
-    flows.push_back(std::move(flow));
+  if (port != 0) {
+    lay_bare(course, options);
+  } else {
+    lay_relayed(course, options, relayed);
   }
   std::printf("{\"ready\":true}\n");
-  std::fflush(stdout);
-  char ignored = 0;
-  (void)!::read(STDIN_FILENO, &ignored, 1);  // the measuring program reads the clocks first
-  Sink sink(far_ends);
-  const std::uint64_t sent = send_for(options, flows);
-  const std::uint64_t arrived = sink.finish();
-  const std::size_t unit = options["size"] + (step == 2 ? 4 : 0);  // a client gets its data behind a channel header
-  std::printf("{\"sent\":%llu,\"arrived\":%llu,\"seconds\":%zu}\n", static_cast<unsigned long long>(sent),
-              static_cast<unsigned long long>(arrived / unit), options["seconds"]);
+  wait_for_word();  // the measuring program reads the clocks first
+  if (options["latency"] != 0) {
+    measure_latency(course, options);
+  } else {
+    measure_throughput(course, options);
+  }
 }

@@ -17,7 +17,9 @@ if(NOT TARGET interop_peer)
 endif()
 add_dependencies(benches interop_peer)
 
-# The load of bench/turn_bench.py.
-add_executable(turn_load ${CMAKE_SOURCE_DIR}/bench/turn_load.cpp)
-target_link_libraries(turn_load PRIVATE dignet_net dignet_options)
-add_dependencies(benches turn_load)
+# The load of bench/turn_bench.py, and the relay that it compares with.
+foreach(name IN ITEMS turn_load bare_relay)
+  add_executable(${name} ${CMAKE_SOURCE_DIR}/bench/${name}.cpp)
+  target_link_libraries(${name} PRIVATE dignet_net dignet_options)
+  add_dependencies(benches ${name})
+endforeach()

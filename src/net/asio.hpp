@@ -7,3 +7,10 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+
+namespace dig::net {
+
+// With the type of the executor: the erased one of Asio's own alias costs memory and time for each wait.
+using Descriptor = boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
+
+}  // namespace dig::net

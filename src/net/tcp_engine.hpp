@@ -14,8 +14,6 @@
 
 namespace dig::net {
 
-using Descriptor = boost::asio::posix::stream_descriptor;
-
 struct Transport {
   Transport(boost::asio::io_context& context, UniqueFd fd, TransportId transport_id, Endpoint from, Endpoint to)
       : socket(context, fd.release()), id(transport_id), local(from), remote(to) {}

@@ -159,7 +159,10 @@ TEST_P(TurnClientTest, MayBeReleasedOrDestroyedAtAnyTime) {
 }
 
 TEST_P(TurnClientTest, ANameThatIsUnknownIsTold) {
-  Told told(loop_, resolver_, {.transport = GetParam(), .host = "nobody.invalid", .port = 3478});
+  Resolver resolver(loop_, {}, [](const std::string& name, std::optional<IpFamily>) -> Result<Resolver::Addresses> {
+    return fail(Errc::resolve_failed, name);
+  });
+  Told told(loop_, resolver, {.transport = GetParam(), .host = "nobody.invalid", .port = 3478});
   EXPECT_EQ(told.wait_for_end(), Errc::resolve_failed);
 }
 

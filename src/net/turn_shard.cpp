@@ -78,7 +78,7 @@ TurnShardStatus TurnShard::Impl::snapshot() const {
 // --- datagrams ------------------------------------------------------------------------------------------------------
 
 TurnShard::Impl::SocketPointer TurnShard::Impl::add_socket(UniqueFd fd, const Endpoint& local) {
-  (void)UdpReceiver::prepare(fd.value(), local.address.family(), options_.offload.gro);
+  (void)UdpReceiver::prepare(fd.value(), local.address, {.gro = options_.offload.gro});
   return std::make_shared<Socket>(loop_.context(), std::move(fd), local);
 }
 

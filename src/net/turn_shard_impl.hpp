@@ -28,8 +28,6 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   [[nodiscard]] TurnShardStatus snapshot() const;
 
  private:
-  using Descriptor = boost::asio::posix::stream_descriptor;
-
   // A UDP socket that waits to be readable. Handlers hold it by shared_ptr and do nothing once it is dead.
   struct Socket {
     Socket(boost::asio::io_context& context, UniqueFd owned, Endpoint bound)

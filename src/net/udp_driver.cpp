@@ -7,8 +7,6 @@
 namespace dig::net {
 
 struct UdpDriver::Impl : std::enable_shared_from_this<Impl> {
-  using Descriptor = boost::asio::posix::stream_descriptor;
-
   struct Socket {
     Socket(boost::asio::io_context& context, BoundSocket bound, UdpOffload offload)
         : udp(std::move(bound), offload), waiter(context, udp.fd()) {}

@@ -17,6 +17,9 @@ namespace dig::net {
 namespace {
 
 constexpr std::size_t k_slot = 65'535;  // bytes of one message: GRO fills them
+// From one slot to the next. Not a power of two: the datagrams of a batch would all fall into the same few sets of the
+// caches and drive each other out before they are sent on.
+constexpr std::size_t k_stride = 65'536 + 33 * 64;
 
 // Room for the local address, the ECN bits and the segment size.
 constexpr std::size_t k_control_size =
@@ -43,43 +46,45 @@ Ecn ecn_of(int traffic_class) { return static_cast<Ecn>(traffic_class & 3); }
 }  // namespace
 
 struct UdpReceiver::Impl {
-  std::unique_ptr<std::byte[]> buffer = std::make_unique_for_overwrite<std::byte[]>(k_batch * k_slot);
+  std::unique_ptr<std::byte[]> buffer = std::make_unique_for_overwrite<std::byte[]>(k_batch * k_stride);
   std::array<mmsghdr, k_batch> messages{};
   std::array<iovec, k_batch> vectors{};
   std::array<SocketAddress, k_batch> senders{};
   std::array<Control, k_batch> controls{};
+  std::size_t used = k_batch;  // the first so many are not ready: the kernel has written into them
+
+  void make_ready(std::size_t i) {
+    vectors[i] = {buffer.get() + i * k_stride, k_slot};
+    messages[i].msg_hdr = {.msg_name = senders[i].mutable_get(),
+                           .msg_namelen = SocketAddress::capacity(),
+                           .msg_iov = &vectors[i],
+                           .msg_iovlen = 1,
+                           .msg_control = controls[i].bytes.data(),
+                           .msg_controllen = k_control_size,
+                           .msg_flags = 0};
+  }
 };
 
 UdpReceiver::UdpReceiver() : impl_(std::make_unique<Impl>()) {}
 UdpReceiver::~UdpReceiver() = default;
 UdpReceiver::UdpReceiver(UdpReceiver&&) noexcept = default;
 
-bool UdpReceiver::prepare(int fd, IpFamily family, bool wants_gro) {
-  if (family == IpFamily::v4) {
-    set_option(fd, IPPROTO_IP, IP_PKTINFO);
-    set_option(fd, IPPROTO_IP, IP_RECVTOS);
-  } else {
-    set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
-    set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
+bool UdpReceiver::prepare(int fd, const IpAddress& bound_to, const Wanted& wanted) {
+  const bool is_v4 = bound_to.is_v4();
+  if (bound_to.is_unspecified()) {
+    set_option(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO);
   }
-  return wants_gro && set_option(fd, SOL_UDP, UDP_GRO);
+  if (wanted.ecn) set_option(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_RECVTOS : IPV6_RECVTCLASS);
+  return wanted.gro && set_option(fd, SOL_UDP, UDP_GRO);
 }
 
 std::size_t UdpReceiver::receive_batch(int fd) {
   truncated_ = 0;
-  for (std::size_t i = 0; i < k_batch; ++i) {
-    impl_->vectors[i] = {impl_->buffer.get() + i * k_slot, k_slot};
-    impl_->messages[i].msg_hdr = {.msg_name = impl_->senders[i].mutable_get(),
-                                  .msg_namelen = SocketAddress::capacity(),
-                                  .msg_iov = &impl_->vectors[i],
-                                  .msg_iovlen = 1,
-                                  .msg_control = impl_->controls[i].bytes.data(),
-                                  .msg_controllen = k_control_size,
-                                  .msg_flags = 0};
-  }
+  for (std::size_t i = 0; i < impl_->used; ++i) impl_->make_ready(i);
   const int count = ::recvmmsg(fd, impl_->messages.data(), k_batch, MSG_DONTWAIT, nullptr);
   error_number_ = count < 0 && errno != EAGAIN && errno != EWOULDBLOCK ? errno : 0;
-  return count > 0 ? static_cast<std::size_t>(count) : 0;
+  impl_->used = count > 0 ? static_cast<std::size_t>(count) : 0;
+  return impl_->used;
 }
 
 bool UdpReceiver::describe(std::size_t index, const Endpoint& local, Instant now, Received& in) {
@@ -92,7 +97,7 @@ bool UdpReceiver::describe(std::size_t index, const Endpoint& local, Instant now
   in = {.now = now,
         .local = local,
         .remote = impl_->senders[index].endpoint(),
-        .bytes = {impl_->buffer.get() + index * k_slot, size}};
+        .bytes = {impl_->buffer.get() + index * k_stride, size}};
   for (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
        header = CMSG_NXTHDR(&message, const_cast<cmsghdr*>(header))) {
     const auto is = [&](int level, int type) { return header->cmsg_level == level && header->cmsg_type == type; };

@@ -19,8 +19,13 @@ class UdpReceiver {
   ~UdpReceiver();
   UdpReceiver(UdpReceiver&&) noexcept;
 
-  // Asks the kernel for what receive() tells. Returns whether it coalesces datagrams (UDP_GRO), if that is wanted.
-  [[nodiscard]] static bool prepare(int fd, IpFamily family, bool wants_gro);
+  // Asks the kernel for what receive() is to tell, and no more: it costs time for each datagram. The local address only
+  // of a socket that is bound to all. Returns whether the kernel coalesces datagrams (UDP_GRO), if that is wanted.
+  struct Wanted {
+    bool gro = false;
+    bool ecn = false;
+  };
+  [[nodiscard]] static bool prepare(int fd, const IpAddress& bound_to, const Wanted& wanted);
 
   // One recvmmsg on a non-blocking socket; hands each batch to `sink`, in order. The bytes stay where they are until
   // the next call. False: nothing was there.

@@ -93,7 +93,7 @@ UdpSocket::UdpSocket(BoundSocket socket, UdpOffload offload) : impl_(std::make_u
   set_option(descriptor, SOL_SOCKET, SO_RCVBUF, k_socket_buffer);
   set_option(descriptor, SOL_SOCKET, SO_SNDBUF, k_socket_buffer);
   impl_->status.offload.gso = offload.gso;
-  impl_->status.offload.gro = UdpReceiver::prepare(descriptor, local().address.family(), offload.gro);
+  impl_->status.offload.gro = UdpReceiver::prepare(descriptor, local().address, {.gro = offload.gro, .ecn = true});
 }
 UdpSocket::~UdpSocket() = default;
 UdpSocket::UdpSocket(UdpSocket&&) noexcept = default;

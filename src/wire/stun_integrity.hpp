@@ -31,7 +31,7 @@ class LongTermKey {
 
  private:
   crypto::Secret<32> key_;
-  std::size_t size_ = 0;
+  std::uint8_t size_ = 0;  // an allocation has one of these
 };
 
 [[nodiscard]] crypto::Sha256Digest userhash(std::string_view username, std::string_view realm);

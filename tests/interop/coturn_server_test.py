@@ -38,13 +38,13 @@ def set_clock(folder, ahead):
     (folder / "clock.new").rename(folder / "clock")
 
 
-def open_relay(folder, certificate, key):
+def open_relay(folder, certificate, key, *flags):
     set_clock(folder, 0)
     program = turn_lab.Program(
         "env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={folder}/clock", "FAKETIME_NO_CACHE=1", "turnserver", "-n", "-c", "/dev/null", "--no-cli", "-L", ADDRESS, "-E", ADDRESS, "-p", "80",
         "--tls-listening-port", "443", "-r", HOST, "-a", "-u", f"{USER}:{PASSWORD}", "--cert", certificate, "--pkey", key,
         f"--stale-nonce={NONCE_LIFETIME}", "--no-stdout-log", "-l", f"{folder}/log",
-        "--pidfile", f"{folder}/pid", "--db", f"{folder}/db")
+        "--pidfile", f"{folder}/pid", "--db", f"{folder}/db", *flags)
     turn_lab.wait_until_it_answers(program, ADDRESS, 80)
     return program
 
@@ -224,6 +224,18 @@ class OurClientAgainstCoturn(unittest.TestCase):
         for server in json.loads(run.stdout.splitlines()[-1])["servers"]:
             self.assertEqual((server["ok"], server["error"]["code"]), (False, "DN-NET-001"), server)
         self.assertEqual(run.returncode, 4)
+
+    def test_turn_check_tells_a_relay_that_relays_nothing(self):
+        """A firewall closes its relay ports: everything works but the data."""
+        subprocess.run(["nft", "add table inet lab; add chain inet lab input { type filter hook input priority 0; };"
+                        "add rule inet lab input udp dport 61000-61099 drop"], check=True)
+        self.addCleanup(subprocess.run, ["nft", "delete table inet lab"], check=True)
+        command = [turn_lab.COMMAND, "--home", self.folder / "home", "--json", "turn-check", TRANSPORTS["udp-80"]]
+        with open_relay(self.folder, self.certificate, self.key, "--min-port=61000", "--max-port=61099"):
+            run = subprocess.run(command, capture_output=True, text=True, timeout=turn_lab.DEADLINE)
+        server, = json.loads(run.stdout.splitlines()[-1])["servers"]
+        self.assertTrue(server["relayed"].startswith(ADDRESS), server)
+        self.assertEqual((server["ok"], server["error"]["code"], run.returncode), (False, "DN-TURN-017", 4), run.stderr)
 
     def test_turn_check_says_that_a_static_login_is_refused(self):
         command = [turn_lab.COMMAND, "--home", self.folder / "home", "--json", "turn-check", TRANSPORTS["udp-80"],

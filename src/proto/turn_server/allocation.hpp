@@ -47,12 +47,12 @@ using RelayId = StrongId<struct RelayIdTag>;
 
 struct Relay {
   RelayId id;
-  Endpoint address;  // as clients and peers see it
-  IpFamily family = IpFamily::v4;
-  std::uint16_t port = 0;    // taken from the pool
-  std::size_t attempts = 0;  // ports that the system refused
+  Endpoint address;           // as clients and peers see it; the port is taken from the pool
+  std::uint8_t attempts = 0;  // ports that the system refused
   bool is_open = false;
   bool may_move = true;  // false: the client asked for an even port or a reserved one, another would not do
+
+  [[nodiscard]] IpFamily family() const noexcept { return address.address.family(); }
 };
 
 struct Permission {
@@ -67,17 +67,17 @@ struct Channel {
 };
 
 struct Allocation {
-  ClientPath client;
+  const ClientPath* client = nullptr;  // the key of the table in which it stands
   QuotaShare quota;
   stun::LongTermKey key;
   bool uses_sha256 = false;  // of the requests that authenticated it
+  bool is_opening = true;
+  std::uint16_t additional_error = 0;  // why there is no relay of the additional family
   Instant expires;
   // The request that made it: answered when its relays are open, and again when it is repeated (RFC 8656 §7.2).
   stun::TransactionId transaction{};
   std::uint32_t lifetime_seconds = 0;
-  std::optional<std::uint64_t> reservation;  // a token given out with it
-  std::uint16_t additional_error = 0;        // why there is no relay of the additional family
-  bool is_opening = true;
+  std::optional<std::uint64_t> reservation;    // a token given out with it
   std::array<std::optional<Relay>, 2> relays;  // IPv4, IPv6
   std::vector<Permission> permissions;
   std::vector<Channel> channels;

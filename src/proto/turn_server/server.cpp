@@ -187,9 +187,9 @@ std::optional<IpAddress> Server::relay_address(IpFamily family) const noexcept {
 
 void Server::close_relay(std::optional<Relay>& relay) {
   if (!relay) return;
-  if (relay->is_open) relay_of_port_.erase(port_key(relay->family, relay->port));
+  if (relay->is_open) relay_of_port_.erase(port_key(relay->family(), relay->address.port));
   relays_.erase(relay->id);
-  pool(relay->family).give_back(relay->port);
+  pool(relay->family()).give_back(relay->address.port);
   events_.push_back(CloseRelay{relay->id});
   relay.reset();
 }
@@ -197,8 +197,8 @@ void Server::close_relay(std::optional<Relay>& relay) {
 void Server::end(Allocation& allocation, AllocationEnd why) {
   for (auto& relay : allocation.relays) close_relay(relay);
   ++counters_.allocations_ended;
-  events_.push_back(AllocationEnded{allocation.client, allocation.quota.user(), why, allocation.bytes_relayed});
-  const ClientPath client = allocation.client;  // the key must not be of what is erased
+  events_.push_back(AllocationEnded{*allocation.client, allocation.quota.user(), why, allocation.bytes_relayed});
+  const ClientPath client = *allocation.client;  // the key must not be of what is erased
   allocations_.erase(client);
 }
 
@@ -209,7 +209,7 @@ void Server::handle_relay_opened(Instant now, RelayId id, const Result<void>& re
     if (!relay || relay->id != id || relay->is_open) continue;
     if (!result) return retry_relay(now, *allocation, *relay, result.error(), sink);
     relay->is_open = true;
-    relay_of_port_[port_key(relay->family, relay->port)] = id;
+    relay_of_port_[port_key(relay->family(), relay->address.port)] = id;
   }
   const bool is_waiting =
       std::ranges::any_of(allocation->relays, [](const auto& relay) { return relay && !relay->is_open; });

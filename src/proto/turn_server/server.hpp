@@ -102,7 +102,7 @@ struct ServerConfig {
     TokenBucket::Rate server_bandwidth{};                          // of this shard
     std::uint64_t allocation_volume = 0;                           // bytes, both directions; 0: no limit
     std::uint64_t server_volume = 0;                               // of this shard, since it started
-    std::size_t max_port_attempts = 8;                             // when the system refuses a port
+    std::uint8_t max_port_attempts = 8;                            // when the system refuses a port
     ReplyLimiter::Limits replies;
   } limits;
 };

@@ -105,29 +105,30 @@ void Server::handle_allocate(const Request& request, Authenticated& who) {
   }
   if (!port) return refuse(request, &who, 508);
 
-  Allocation made{.client = request.client,
-                  .quota = std::move(*quota),
+  Allocation made{.quota = std::move(*quota),
                   .key = std::move(who.key),
                   .uses_sha256 = who.uses_sha256,
                   .expires = request.now + std::chrono::seconds(lifetime),
                   .transaction = request.message.transaction(),
                   .lifetime_seconds = lifetime,
                   .reservation = reservation};
-  Relay& wanted = made.relay(first).emplace(Relay{{next_relay_++}, {*relay_address(first), *port}, first, *port});
+  Relay& wanted = made.relay(first).emplace(Relay{{next_relay_++}, {*relay_address(first), *port}});
   wanted.may_move = !wish->even_port && !wish->token;
   if (wish->wants_both) {
     const auto second = relay_address(IpFamily::v6) ? pool(IpFamily::v6).take() : std::nullopt;
     if (second) {
-      made.relays[1] = Relay{{next_relay_++}, {*config_.relay_v6, *second}, IpFamily::v6, *second};
+      made.relays[1] = Relay{{next_relay_++}, {*config_.relay_v6, *second}};
     } else {
       made.additional_error = config_.relay_v6 ? 508 : 440;
     }
   }
-  Allocation& allocation = allocations_.emplace(request.client, std::move(made)).first->second;
+  const auto place = allocations_.emplace(request.client, std::move(made)).first;
+  Allocation& allocation = place->second;
+  allocation.client = &place->first;
   for (const auto& relay : allocation.relays) {
     if (!relay) continue;
     relays_[relay->id] = &allocation;
-    events_.push_back(OpenRelay{relay->id, relay->family, relay->port});
+    events_.push_back(OpenRelay{relay->id, relay->family(), relay->address.port});
   }
 }
 
@@ -145,16 +146,16 @@ void Server::redirect(const Request& request, const Authenticated& who) {
 void Server::retry_relay(Instant now, Allocation& allocation, Relay& relay, const Error& why, Sink& sink) {
   const bool may_move = why.code() == Errc::port_in_use && relay.may_move;
   const auto port =
-      may_move && ++relay.attempts < config_.limits.max_port_attempts ? pool(relay.family).take() : std::nullopt;
+      may_move && ++relay.attempts < config_.limits.max_port_attempts ? pool(relay.family()).take() : std::nullopt;
   if (port) {
-    pool(relay.family).set_aside(now, relay.port);
+    pool(relay.family()).set_aside(now, relay.address.port);
     relays_.erase(relay.id);
-    relay = Relay{{next_relay_++}, {relay.address.address, *port}, relay.family, *port, relay.attempts};
+    relay = Relay{{next_relay_++}, {relay.address.address, *port}, relay.attempts};
     relays_[relay.id] = &allocation;
-    events_.push_back(OpenRelay{relay.id, relay.family, relay.port});
+    events_.push_back(OpenRelay{relay.id, relay.family(), relay.address.port});
     return;
   }
-  const bool is_additional = relay.family == IpFamily::v6 && allocation.relays[0];
+  const bool is_additional = relay.family() == IpFamily::v6 && allocation.relays[0];
   if (is_additional) {
     close_relay(allocation.relays[1]);
     allocation.additional_error = 508;
@@ -165,28 +166,28 @@ void Server::retry_relay(Instant now, Allocation& allocation, Relay& relay, cons
   Reply reply(stun::Method::allocate, allocation.transaction, stun::Class::error);
   stun::add_error(reply.writer(), 508);
   reply.sign(allocation.key.view(), allocation.uses_sha256);
-  sink.to_client(allocation.client, reply.bytes(), {}, 0);
-  if (allocation.reservation) pool(relay.family).cancel(*allocation.reservation);
+  sink.to_client(*allocation.client, reply.bytes(), {}, 0);
+  if (allocation.reservation) pool(relay.family()).cancel(*allocation.reservation);
   end(allocation, AllocationEnd::relay_failed);
 }
 
 void Server::answer_allocate(Instant /*now*/, Allocation& allocation, Sink& sink) {
   if (std::exchange(allocation.is_opening, false)) {
     ++counters_.allocations_made;
-    events_.push_back(AllocationMade{allocation.client, allocation.quota.user()});
+    events_.push_back(AllocationMade{*allocation.client, allocation.quota.user()});
   }
   Reply reply(stun::Method::allocate, allocation.transaction, stun::Class::success);
   for (const auto& relay : allocation.relays) {
     if (relay) reply.add_xor_address(stun::Attribute::xor_relayed_address, relay->address);
   }
   reply.writer().add_u32(stun::Attribute::lifetime, allocation.lifetime_seconds);
-  reply.add_xor_address(stun::Attribute::xor_mapped_address, allocation.client.remote);
+  reply.add_xor_address(stun::Attribute::xor_mapped_address, allocation.client->remote);
   if (allocation.reservation) reply.writer().add_u64(stun::Attribute::reservation_token, *allocation.reservation);
   if (allocation.additional_error != 0) {
     stun::add_address_error(reply.writer(), stun::AddressFamily::ipv6, allocation.additional_error);
   }
   reply.sign(allocation.key.view(), allocation.uses_sha256);
-  sink.to_client(allocation.client, reply.bytes(), {}, 0);
+  sink.to_client(*allocation.client, reply.bytes(), {}, 0);
 }
 
 void Server::handle_refresh(const Request& request, Authenticated& who, Allocation& allocation) {

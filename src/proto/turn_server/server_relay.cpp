@@ -82,8 +82,8 @@ void Server::send_to_client(Instant now, Allocation& allocation, const Endpoint&
   if (const Channel* const channel = allocation.find_channel(now, peer)) {
     std::array<std::byte, k_channel_header_size> head;
     encode_channel_header(channel->number, payload.size(), head);
-    const std::size_t padding = allocation.client.is_stream() ? channel_padding(payload.size()) : 0;
-    return sink.to_client(allocation.client, head, payload, padding);
+    const std::size_t padding = allocation.client->is_stream() ? channel_padding(payload.size()) : 0;
+    return sink.to_client(*allocation.client, head, payload, padding);
   }
   // A Data indication (RFC 8656 §11.3), its payload left where it is: the attribute's header is written here, with the
   // size of what follows.
@@ -92,7 +92,7 @@ void Server::send_to_client(Instant now, Allocation& allocation, const Endpoint&
   stun::add_xor_address(writer, stun::Attribute::xor_peer_address, peer, writer.transaction());
   const auto head = writer.finish_before(stun::Attribute::data, payload.size());
   if (!head) return drop(Drop::oversized);
-  sink.to_client(allocation.client, head->bytes, payload, head->padding);
+  sink.to_client(*allocation.client, head->bytes, payload, head->padding);
 }
 
 // The permission is that of the peer the datagram was for: whoever sent the error is a router that has none.
@@ -108,7 +108,7 @@ void Server::handle_peer_error(const PeerError& in, Sink& sink) {
   stun::Writer writer(buffer, {stun::Method::data, stun::Class::indication, stun::random_transaction(rng_)});
   stun::add_xor_address(writer, stun::Attribute::xor_peer_address, in.peer, writer.transaction());
   stun::add_icmp(writer, in.icmp);
-  sink.to_client(allocation->client, writer.written(), {}, 0);
+  sink.to_client(*allocation->client, writer.written(), {}, 0);
 }
 
 }  // namespace dig::turn
