@@ -32,7 +32,8 @@ struct IceOptions {
 // What to leave alone is what browsers do best by default; see to_json() for the rest of the dictionary.
 struct IceConfiguration {
   std::vector<IceServer> servers;
-  // Providers that could not be asked for credentials, and are left out.
+  // What is left out: providers that could not be asked for credentials; the caller's servers that browsers do not
+  // know.
   std::vector<Error> warnings;
 };
 

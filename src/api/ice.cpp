@@ -15,14 +15,18 @@ namespace {
 // Browsers refuse a whole configuration for one URI with TURN over DTLS: they speak turns: over TCP only.
 bool is_for_browsers(const dig::StunUri& uri) { return !(uri.is_turn && uri.transport == dig::StunTransport::dtls); }
 
-dig::Result<IceServer> checked(const IceServer& server) {
+dig::Result<IceServer> checked(const IceServer& server, std::vector<Error>& warnings) {
   IceServer result{.urls = {}, .username = server.username, .credential = server.credential};
   for (const std::string& url : server.urls) {
     DIG_TRY(const dig::StunUri uri, dig::StunUri::parse(url));
     if (uri.is_turn && (server.username.empty() || server.credential.empty())) {
       return dig::fail(Errc::invalid_argument, "a user name and a password are needed for " + uri.to_string());
     }
-    if (is_for_browsers(uri)) result.urls.push_back(uri.to_string());
+    if (is_for_browsers(uri)) {
+      result.urls.push_back(uri.to_string());
+    } else {
+      warnings.emplace_back(Errc::unsupported, "browsers know no TURN over DTLS: " + uri.to_string());
+    }
   }
   return result;
 }
@@ -45,7 +49,7 @@ IceServer to_public(const dig::net::ServerGroup& group, bool with_turn) {
 Result<IceConfiguration> ice_configuration(const IceOptions& options) {
   IceConfiguration configuration;
   for (const IceServer& own : options.servers) {
-    DIG_TRY(IceServer server, checked(own));
+    DIG_TRY(IceServer server, checked(own, configuration.warnings));
     if (!server.urls.empty()) configuration.servers.push_back(std::move(server));
   }
   DIG_TRY(const dig::ladder::Catalogue catalogue, dig::api::load_catalogue(options.catalogue));

@@ -20,7 +20,7 @@ struct IceConfigFlags {
 };
 
 Result<dignet::IceOptions> options_of(const Context& context, IceConfigFlags flags) {
-  flags.servers.complete(context.settings);
+  DIG_CHECK(flags.servers.complete(context.settings));
   if (flags.stun.empty()) flags.stun = context.settings.stun.value_or(std::vector<std::string>());
   if (flags.turn.empty()) flags.turn = context.settings.turn.value_or(std::vector<std::string>());
   dignet::IceOptions options;

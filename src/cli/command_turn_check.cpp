@@ -26,16 +26,24 @@ struct TurnCheckFlags {
   ServerFlags servers;
 };
 
-// The servers to check: those that are named, with the login that is given or the one that the catalogue has for them;
-// without any, the whole catalogue.
-Result<std::vector<service::ServerToCheck>> choose(const TurnCheckFlags& flags, const net::LegSettings& settings) {
+// The servers to check: those that are named, or the whole catalogue. A TURN server gets the login of the flags;
+// without, the one that the catalogue has for it, and only else that of the settings, which is for the user's own
+// servers.
+Result<std::vector<service::ServerToCheck>> choose(const TurnCheckFlags& flags, bool has_login_flag,
+                                                   const net::LegSettings& settings) {
   DIG_TRY(const ladder::Catalogue catalogue, api::load_catalogue(flags.servers.catalogue));
-  if (flags.urls.empty()) return service::servers_of(catalogue, settings);
+  const int stop_fd = service::Signals::fd();
+  if (flags.urls.empty()) return service::servers_of(catalogue, settings, stop_fd);
+  std::vector<StunUri> uris;
+  for (const std::string& url : flags.urls) {
+    DIG_TRY(StunUri uri, StunUri::parse(url));
+    uris.push_back(std::move(uri));
+  }
   std::vector<service::ServerToCheck> known;
   std::vector<service::ServerToCheck> chosen;
-  if (flags.servers.user.empty()) known = service::servers_of(catalogue, settings);
-  for (const std::string& url : flags.urls) {
-    DIG_TRY(const StunUri uri, StunUri::parse(url));
+  const bool wants_login = !has_login_flag && std::ranges::any_of(uris, &StunUri::is_turn);
+  if (wants_login) known = service::servers_of(catalogue, settings, stop_fd);
+  for (const StunUri& uri : uris) {
     const auto found = std::ranges::find(known, uri, &service::ServerToCheck::server);
     if (found != known.end()) {
       chosen.push_back(*found);
@@ -48,6 +56,11 @@ Result<std::vector<service::ServerToCheck>> choose(const TurnCheckFlags& flags, 
     }
   }
   return chosen;
+}
+
+// What is found with a login of the user's own says nothing about another one.
+bool is_remembered(const service::ServerToCheck& server) {
+  return !server.server.host.empty() && (!server.credentials || !server.provider.empty());
 }
 
 std::string milliseconds_of(const object& health, std::string_view key) {
@@ -64,11 +77,13 @@ std::string shown(const object& health, std::string_view key) {
   return text.empty() ? "-" : printable(text);
 }
 
+std::string name_of(const object& health) { return shown(health, text_of(health, "url").empty() ? "provider" : "url"); }
+
 void print_table(Console& console, const std::vector<object>& results) {
   std::vector<std::vector<std::string>> rows{{"server", "works", "rtt", "echo", "seen as", "relays from", "checked"}};
   for (const object& health : results) {
     const std::uint64_t age = number_of(health, "age_s");
-    rows.push_back({shown(health, "url"), health.at("ok").get_bool() ? "yes" : "no", milliseconds_of(health, "rtt_ms"),
+    rows.push_back({name_of(health), health.at("ok").get_bool() ? "yes" : "no", milliseconds_of(health, "rtt_ms"),
                     milliseconds_of(health, "echo_ms"), shown(health, "mapped"), shown(health, "relayed"),
                     age == 0 ? "now" : std::to_string(age) + " s ago"});
   }
@@ -77,21 +92,24 @@ void print_table(Console& console, const std::vector<object>& results) {
     const auto& error = health.at("error");
     if (!error.is_object()) continue;
     const object& form = error.get_object();
-    console.note(shown(health, "url") + ": " + printable(text_of(form, "detail")) + " (" + text_of(form, "code") +
-                 ")\n  " + text_of(form, "hint"));
+    console.note(name_of(health) + ": " + printable(text_of(form, "detail")) + " (" + text_of(form, "code") + ")\n  " +
+                 text_of(form, "hint"));
   }
 }
 
 int run_turn_check(Context& context, TurnCheckFlags flags) {
   Console& console = context.console;
-  flags.servers.complete(context.settings);
+  const bool has_login_flag = !flags.servers.user.empty();
+  if (const auto valid = flags.servers.complete(context.settings); !valid) {
+    return report_failure(console, valid.error());
+  }
   const auto authorities = read_authorities(flags.servers.ca);
   if (!authorities) return report_failure(console, authorities.error());
   const auto settings = net::LegSettings::create({.more_authorities_pem = *authorities,
                                                   .https_proxy = flags.servers.proxy,
                                                   .no_proxy = context.settings.no_proxy.value_or("")});
   if (!settings) return report_failure(console, settings.error());
-  const auto servers = choose(flags, *settings);
+  const auto servers = choose(flags, has_login_flag, *settings);
   if (!servers) return report_failure(console, servers.error());
 
   service::HealthCache cache(context.paths.home / "server-health.json");
@@ -101,7 +119,7 @@ int run_turn_check(Context& context, TurnCheckFlags flags) {
   for (std::size_t i = 0; i < servers->size(); ++i) {
     const std::string url = (*servers)[i].server.to_string();
     const auto known = cache.find(url, std::chrono::seconds(flags.max_age_seconds), net::wall_now());
-    if (known && flags.max_age_seconds > 0) {
+    if (known && flags.max_age_seconds > 0 && is_remembered((*servers)[i])) {
       results[i] = *known;
     } else {
       to_check.push_back((*servers)[i]);
@@ -111,7 +129,7 @@ int run_turn_check(Context& context, TurnCheckFlags flags) {
   std::size_t done = 0;
   const bool is_complete =
       service::check_servers(to_check, *settings, service::Signals::fd(), [&](std::size_t index, object health) {
-        cache.put(health);
+        if (is_remembered(to_check[index])) cache.put(health);
         results[places[index]] = std::move(health);
         console.status("checked " + std::to_string(++done) + " of " + std::to_string(to_check.size()));
       });

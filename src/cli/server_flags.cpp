@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "net/http_proxy.hpp"
 #include "store/disk/file.hpp"
 
 namespace dig::cli {
@@ -20,7 +21,8 @@ void ServerFlags::define(CLI::App& app) {
   app.add_option("--proxy", proxy, "HTTP proxy for TCP and TLS (default: HTTPS_PROXY)")->type_name("URL");
 }
 
-void ServerFlags::complete(const service::Settings& settings) {
+Result<void> ServerFlags::complete(const service::Settings& settings) {
+  if (!proxy.empty()) DIG_CHECK(net::HttpProxy::parse(proxy));
   const auto fill = [](std::string& flag, const std::optional<std::string>& setting) {
     if (flag.empty()) flag = setting.value_or("");
   };
@@ -29,6 +31,7 @@ void ServerFlags::complete(const service::Settings& settings) {
   fill(catalogue, settings.catalogue);
   fill(ca, settings.ca);
   fill(proxy, settings.proxy);
+  return {};
 }
 
 Result<std::string> read_authorities(const std::string& path) {

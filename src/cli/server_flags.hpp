@@ -20,8 +20,9 @@ struct ServerFlags {
   std::string proxy;
 
   void define(CLI::App& app);
-  // Flags over settings; what nothing names is empty.
-  void complete(const service::Settings& settings);
+  // Flags over settings; what nothing names is empty. bad_config: a --proxy that is none. (One that the environment
+  // names for all programs matters only where it is needed.)
+  [[nodiscard]] Result<void> complete(const service::Settings& settings);
 };
 
 // The text of a PEM file; empty without one. Errors: file_not_found, permission_denied, limit_reached, io_failed.

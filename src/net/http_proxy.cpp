@@ -21,19 +21,19 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
+}  // namespace
+
 std::string authority_of(std::string_view host, std::uint16_t port) {
   const bool is_v6 = host.find(':') != std::string_view::npos;
   return (is_v6 ? "[" + std::string(host) + "]" : std::string(host)) + ":" + std::to_string(port);
 }
-
-}  // namespace
 
 Result<HttpProxy> HttpProxy::parse(std::string_view text) {
   const std::string url_text =
       text.find("://") == std::string_view::npos ? "http://" + std::string(text) : std::string(text);
   const auto url = boost::urls::parse_uri(url_text);
   if (url_text.size() > k_max_url || !url || url->host().empty()) {
-    return fail(Errc::bad_config, "a proxy is http://host:port, not \"" + std::string(text) + "\"");
+    return fail(Errc::bad_config, "a proxy is http://[user:password@]host:port");  // the text may hold a password
   }
   if (url->scheme() != "http") return fail(Errc::bad_config, "only proxies that speak http:// are supported");
   HttpProxy proxy;

@@ -13,6 +13,9 @@
 
 namespace dig::net {
 
+// "host:port" as CONNECT and Host have it: an IPv6 address stands in brackets (RFC 3986 §3.2).
+[[nodiscard]] std::string authority_of(std::string_view host, std::uint16_t port);
+
 struct HttpProxy {
   std::string host;  // a name, or an IP address without brackets
   std::uint16_t port = 0;

@@ -41,6 +41,9 @@ TEST(HttpProxyTest, RefusesWhatIsNoHttpProxy) {
     EXPECT_EQ(proxy.error().code(), Errc::bad_config);
   }
   EXPECT_FALSE(HttpProxy::parse("http://" + std::string(2000, 'a')));
+  const auto with_password = HttpProxy::parse("http://alice:pa#ss@proxy:8080");
+  ASSERT_FALSE(with_password);
+  EXPECT_EQ(with_password.error().message().find("pa#ss"), std::string::npos);
 }
 
 TEST(ProxyExceptionsTest, HoldForNamesAndWhatIsBelowThem) {

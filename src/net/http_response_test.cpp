@@ -78,6 +78,23 @@ TEST(HttpResponseTest, RefusesWhatIsNotHttpOrTooLarge) {
   EXPECT_EQ(taken.error().code(), Errc::oversized);
 }
 
+TEST(HttpResponseTest, InterimOnesComeBeforeTheRealOne) {
+  const std::string interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+  auto one = reader();
+  ASSERT_TRUE(one.put(bytes_of("HTTP/1.1 100 Continue\r\n\r\n" + interim)));
+  EXPECT_FALSE(one.is_complete());
+  ASSERT_TRUE(one.put(bytes_of("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")));
+  ASSERT_TRUE(one.is_complete());
+  EXPECT_EQ(one.status(), 200U);
+  EXPECT_EQ(one.take_body(), "ok");
+
+  auto endless = reader();
+  Result<BytesView> taken = BytesView{};
+  for (int i = 0; i < 5 && taken; ++i) taken = endless.put(bytes_of(interim));
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code(), Errc::malformed);
+}
+
 TEST(HttpResponseTest, IsTruncatedWhenItEndsEarly) {
   for (const std::string_view text : {"", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"}) {
     auto one = reader();

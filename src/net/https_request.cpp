@@ -5,6 +5,7 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
+#include "crypto/host_name.hpp"
 #include "net/clock.hpp"
 
 namespace dig::net {
@@ -17,8 +18,8 @@ bool fits_a_line(std::string_view text) {
 }
 
 Result<std::string> request_text(const HttpsRequest::Config& config) {
-  const std::string port = config.url.port == 443 ? "" : ":" + std::to_string(config.url.port);
-  std::string text = config.method + " " + config.url.target + " HTTP/1.1\r\nHost: " + config.url.host + port +
+  std::string text = config.method + " " + config.url.target +
+                     " HTTP/1.1\r\nHost: " + authority_of(config.url.host, config.url.port) +
                      "\r\nConnection: close\r\nContent-Length: " + std::to_string(config.body.size()) + "\r\n";
   for (const auto& [name, value] : config.headers) {
     if (!fits_a_line(name) || !fits_a_line(value)) return fail(Errc::invalid_argument, "an HTTP header");
@@ -31,12 +32,17 @@ Result<std::string> request_text(const HttpsRequest::Config& config) {
 
 Result<HttpsUrl> HttpsUrl::parse(std::string_view text) {
   const auto url = text.size() <= k_max_url ? boost::urls::parse_uri(text) : boost::urls::error::not_a_base;
-  if (!url || url->scheme() != "https" || url->host().empty() || url->has_userinfo()) {
-    return fail(Errc::invalid_argument, "not an https:// address: " + std::string(text));
+  // The text is not told: it may hold a key.
+  if (!url || url->scheme() != "https" || url->has_userinfo()) {
+    return fail(Errc::invalid_argument, "not an https:// address");
   }
   HttpsUrl parsed;
   parsed.host = url->host_address();
+  if (!crypto::is_host_name(parsed.host) && !IpAddress::parse(parsed.host)) {
+    return fail(Errc::invalid_argument, "not a host name in an https:// address");
+  }
   if (url->has_port()) parsed.port = url->port_number();
+  if (parsed.port == 0) return fail(Errc::invalid_argument, "the port of an https:// address");
   const std::string target(url->encoded_target());
   if (!target.empty()) parsed.target = target.front() == '/' ? target : "/" + target;
   return parsed;
@@ -71,8 +77,10 @@ class HttpsRequest::Impl final : private LegOwner {
 
   void handle_closed(Instant, const Error& error) override {
     // Without a length, the end of the connection is the end of the body; TLS says whether it was meant.
-    if (error.code() == Errc::connection_closed && reader_.put_end()) return tell_answer();
-    tell(std::unexpected(error));
+    if (error.code() != Errc::connection_closed) return tell(std::unexpected(error));
+    const auto ended = reader_.put_end();
+    if (!ended) return tell(std::unexpected(ended.error()));
+    tell_answer();
   }
 
   std::size_t poll_bytes(Instant, MutableBytes out) override {

@@ -36,6 +36,7 @@ struct LegTarget {
 struct LegOptions {
   std::shared_ptr<const crypto::TlsContext> tls{};  // of a client, for TLS or for DTLS; the others need none
   std::optional<HttpProxy> proxy{};                 // of TCP and TLS
+  std::optional<Error> proxy_error{};               // why the proxy that is wanted cannot be used: the leg ends with it
   std::optional<IpFamily> family{};                 // of the server's address; empty: both
   Duration open_timeout = 10s;
 };

@@ -38,15 +38,15 @@ class DatagramLegMachine {
       : owner_(owner), opened_(std::move(opened)), dtls_(std::move(dtls)), deadline_(deadline), started_(started) {}
 
   void handle_datagram(const Received& in) {
-    if (is_closed_ || in.remote != opened_.remote) return;
+    if (is_over() || in.remote != opened_.remote) return;
     stun::for_each_segment(in, [&](BytesView datagram) {
-      if (!is_closed_) handle_one(in.now, datagram);
+      if (!is_over()) handle_one(in.now, datagram);
     });
     has_news_ = true;
   }
 
   void handle_timeout(Instant now) {
-    if (is_closed_) return;
+    if (is_over()) return;
     if (!is_open_ && now >= deadline_) {
       end(now, Error(Errc::connect_timeout, "DTLS with " + opened_.remote.to_string()));
     } else if (dtls_) {
@@ -57,7 +57,7 @@ class DatagramLegMachine {
   }
 
   void handle_socket_error(Instant now, int error_number) {
-    if (is_closed_ || error_number != ECONNREFUSED) return;
+    if (is_over() || error_number != ECONNREFUSED) return;
     end(now, network_error(error_number, opened_.remote));
     has_news_ = true;
   }
@@ -68,9 +68,9 @@ class DatagramLegMachine {
     }
     if (!is_open_ || is_closed_) return std::nullopt;
     for (;;) {
-      const MutableBytes room = dtls_ ? MutableBytes(plain_) : out;
+      const MutableBytes room = dtls_ ? MutableBytes(outgoing_) : out;
       const std::size_t size = owner_.poll_bytes(now, room);
-      if (size == 0) return std::nullopt;
+      if (size == 0) return is_closing_ ? finish_closing(now, out) : std::nullopt;
       if (!dtls_) return Transmit{.local = opened_.local, .remote = opened_.remote, .size = size};
       const auto sealed = dtls_->seal(room.first(size), out);
       if (sealed) return Transmit{.local = opened_.local, .remote = opened_.remote, .size = *sealed};
@@ -84,7 +84,7 @@ class DatagramLegMachine {
   }
 
   [[nodiscard]] std::optional<Instant> next_timeout() const {
-    if (is_closed_) return std::nullopt;
+    if (is_over()) return std::nullopt;
     const std::optional<Instant> opening = is_open_ ? std::nullopt : std::optional(deadline_);
     return earliest(opening, dtls_ ? dtls_->next_timeout() : std::nullopt);
   }
@@ -96,19 +96,31 @@ class DatagramLegMachine {
     owner_.handle_open(now, opened_);
   }
 
-  // No more callbacks; DTLS may still have its good-bye to send.
+  // No more callbacks, but for the bytes that the owner still has.
   void close() {
-    if (dtls_ && is_open_ && !is_closed_) dtls_->close();
-    is_closed_ = true;
+    if (is_open_) {
+      is_closing_ = true;
+    } else {
+      is_closed_ = true;
+    }
   }
 
  private:
+  [[nodiscard]] bool is_over() const noexcept { return is_closing_ || is_closed_; }
+
+  std::optional<Transmit> finish_closing(Instant now, MutableBytes out) {
+    is_closed_ = true;
+    if (!dtls_) return std::nullopt;
+    dtls_->close();
+    return dtls_->poll_transmit(now, out);
+  }
+
   void handle_one(Instant now, BytesView datagram) {
     if (!dtls_) return owner_.handle_bytes(now, datagram);
     const auto size = dtls_->receive(now, datagram, plain_);
     drain_dtls(now);  // first of all, that it is established
-    if (size && is_open_ && !is_closed_) owner_.handle_bytes(now, BytesView(plain_).first(*size));
-    while (is_open_ && !is_closed_) {
+    if (size && is_open_ && !is_over()) owner_.handle_bytes(now, BytesView(plain_).first(*size));
+    while (is_open_ && !is_over()) {
       const auto more = dtls_->read(plain_);
       if (!more) break;
       owner_.handle_bytes(now, BytesView(plain_).first(*more));
@@ -116,7 +128,7 @@ class DatagramLegMachine {
   }
 
   void drain_dtls(Instant now) {
-    while (!is_closed_) {
+    while (!is_over()) {
       const auto event = dtls_->poll_event();
       if (!event) return;
       if (const auto* established = std::get_if<crypto::TlsEstablished>(&*event)) {
@@ -138,8 +150,10 @@ class DatagramLegMachine {
   std::optional<crypto::DtlsSession> dtls_;
   Instant deadline_;
   Instant started_;
-  std::array<std::byte, crypto::DtlsSession::max_plaintext> plain_;
+  std::array<std::byte, crypto::DtlsSession::max_plaintext> plain_;  // received: the owner may send while it reads
+  std::array<std::byte, crypto::DtlsSession::max_plaintext> outgoing_;
   bool is_open_ = false;
+  bool is_closing_ = false;
   bool is_closed_ = false;
   bool has_news_ = false;
 };
@@ -165,10 +179,8 @@ class DatagramLeg final : public Leg {
 
   void close() override {
     is_closed_ = true;
-    if (!machine_) return;
-    driver_->drain();
-    machine_->close();
-    driver_->drain();
+    if (machine_) machine_->close();
+    if (driver_) driver_->drain();  // none yet: it is being made, and drains right after this
   }
 
  private:

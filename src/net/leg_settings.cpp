@@ -13,7 +13,12 @@ Result<LegSettings> LegSettings::create(const LegSettingsConfig& config) {
   DIG_TRY(settings.stun_dtls_, make_client_tls(TlsTransport::datagram, trust, stun_names));
   DIG_TRY(settings.https_, make_client_tls(TlsTransport::stream, trust, {"http/1.1"}));
   if (!config.https_proxy.empty()) {
-    DIG_TRY(settings.proxy_, HttpProxy::parse(config.https_proxy));
+    auto proxy = HttpProxy::parse(config.https_proxy);
+    if (proxy) {
+      settings.proxy_ = *std::move(proxy);
+    } else {
+      settings.proxy_error_ = proxy.error();
+    }
   }
   settings.exceptions_ = ProxyExceptions(config.no_proxy);
   return settings;
@@ -26,17 +31,18 @@ LegOptions LegSettings::for_stun(StunTransport transport, std::string_view host)
     case StunTransport::dtls:
       return {.tls = stun_dtls_};
     case StunTransport::tcp:
-      return {.proxy = proxy_for(host)};
+      return over_tcp(nullptr, host);
     case StunTransport::tls:
-      return {.tls = stun_tls_, .proxy = proxy_for(host)};
+      return over_tcp(stun_tls_, host);
   }
   return {};
 }
 
-LegOptions LegSettings::for_https(std::string_view host) const { return {.tls = https_, .proxy = proxy_for(host)}; }
+LegOptions LegSettings::for_https(std::string_view host) const { return over_tcp(https_, host); }
 
-std::optional<HttpProxy> LegSettings::proxy_for(std::string_view host) const {
-  return proxy_ && !exceptions_.contains(host) ? proxy_ : std::nullopt;
+LegOptions LegSettings::over_tcp(std::shared_ptr<const crypto::TlsContext> tls, std::string_view host) const {
+  if (exceptions_.contains(host)) return {.tls = std::move(tls)};
+  return {.tls = std::move(tls), .proxy = proxy_, .proxy_error = proxy_error_};
 }
 
 }  // namespace dig::net

@@ -17,7 +17,7 @@ struct LegSettingsConfig {
 
 class LegSettings {
  public:
-  // certificate_unreadable, bad_config.
+  // certificate_unreadable. A proxy that cannot be used is an error of the legs that want it.
   [[nodiscard]] static Result<LegSettings> create(const LegSettingsConfig& config);
 
   [[nodiscard]] LegOptions for_stun(StunTransport transport, std::string_view host) const;
@@ -25,12 +25,13 @@ class LegSettings {
 
  private:
   LegSettings() = default;
-  [[nodiscard]] std::optional<HttpProxy> proxy_for(std::string_view host) const;
+  [[nodiscard]] LegOptions over_tcp(std::shared_ptr<const crypto::TlsContext> tls, std::string_view host) const;
 
   std::shared_ptr<const crypto::TlsContext> stun_tls_;
   std::shared_ptr<const crypto::TlsContext> stun_dtls_;
   std::shared_ptr<const crypto::TlsContext> https_;
   std::optional<HttpProxy> proxy_;
+  std::optional<Error> proxy_error_;
   ProxyExceptions exceptions_;
 };
 

@@ -24,6 +24,12 @@ class StreamLeg final : public Leg, private TransportOwner {
         transports_(loop, *this, {.max_transports = 1, .buffer_size = k_buffer}),
         timer_(loop, [this](Instant now) { handle_timer(now); }) {
     set_timer();
+    if (options_.proxy_error) {
+      loop.post([this, alive = std::weak_ptr(alive_)] {
+        if (!alive.expired()) handle_addresses(std::unexpected(*options_.proxy_error));
+      });
+      return;
+    }
     const bool is_proxied = options_.proxy.has_value();
     look_up(loop, resolver, is_proxied ? options_.proxy->host : target_.host,
             is_proxied ? std::nullopt : options_.family, is_proxied ? std::nullopt : target_.address,

@@ -38,7 +38,8 @@ ServerGroup group_of(const json::object& entry) {
     }
   }
   turn::Credentials login{.username = text_of(entry, "username"), .password = text_of(entry, "credential")};
-  if (!login.username.empty() && !login.password.empty()) group.credentials = std::move(login);
+  const bool fits = login.username.size() <= turn::k_max_username && login.password.size() <= turn::k_max_username;
+  if (fits && !login.username.empty() && !login.password.empty()) group.credentials = std::move(login);
   return group;
 }
 
@@ -119,7 +120,10 @@ class Minting::Impl {
     config->leg = settings.for_https(host);
     request_ =
         std::make_unique<HttpsRequest>(loop_, resolver, *std::move(config),
-                                       [this, host](const Result<HttpsAnswer>& answer) { tell(read(host, answer)); });
+                                       [this, host, servers = provider.servers](const Result<HttpsAnswer>& answer) {
+                                         auto groups = read(host, answer);
+                                         tell(groups ? chosen(servers, *std::move(groups)) : std::move(groups));
+                                       });
   }
 
   static Result<std::vector<ServerGroup>> read(const std::string& host, const Result<HttpsAnswer>& answer) {
@@ -128,6 +132,15 @@ class Minting::Impl {
       return fail(Errc::http_refused, host + ": status " + std::to_string(answer->status));
     }
     return parse_ice_servers(answer->body);
+  }
+
+  // The catalogue may name the servers it wants; they get the login that was minted.
+  static Result<std::vector<ServerGroup>> chosen(const std::vector<StunUri>& servers, std::vector<ServerGroup> groups) {
+    if (servers.empty()) return groups;
+    for (ServerGroup& group : groups) {
+      if (group.credentials) return std::vector{ServerGroup{servers, std::move(group.credentials)}};
+    }
+    return fail(Errc::malformed, "no login in the answer");
   }
 
   void tell(Result<std::vector<ServerGroup>> groups) {
@@ -148,11 +161,13 @@ Minting::Minting(Loop& loop, Resolver& resolver, const LegSettings& settings, co
     : impl_(std::make_unique<Impl>(loop, resolver, settings, provider, std::move(on_done))) {}
 Minting::~Minting() = default;
 
-std::vector<Result<std::vector<ServerGroup>>> mint_all(const ladder::Catalogue& catalogue,
-                                                       const LegSettings& settings) {
+std::vector<Result<std::vector<ServerGroup>>> mint_all(const ladder::Catalogue& catalogue, const LegSettings& settings,
+                                                       std::optional<int> stop_fd) {
   Loop loop;
   Resolver resolver(loop);
-  std::vector<Result<std::vector<ServerGroup>>> outcomes(catalogue.providers.size());
+  std::optional<ReadableWatch> stop;
+  if (stop_fd) stop.emplace(loop, *stop_fd, [&loop] { loop.stop(); });
+  std::vector<Result<std::vector<ServerGroup>>> outcomes(catalogue.providers.size(), fail(Errc::cancelled));
   std::vector<std::unique_ptr<Minting>> mintings;
   std::size_t open = outcomes.size();
   for (std::size_t i = 0; i < outcomes.size(); ++i) {

@@ -40,9 +40,10 @@ class Minting {
   std::unique_ptr<Impl> impl_;
 };
 
-// What each provider of the catalogue gives, in its order. Blocks: at once without providers that mint over HTTPS, else
-// at most 15 seconds.
+// What each provider of the catalogue gives, in its order. Returns at once without providers that mint over HTTPS; else
+// it blocks, at most 15 seconds, or until `stop_fd` is readable: then the rest is `cancelled`.
 [[nodiscard]] std::vector<Result<std::vector<ServerGroup>>> mint_all(const ladder::Catalogue& catalogue,
-                                                                     const LegSettings& settings);
+                                                                     const LegSettings& settings,
+                                                                     std::optional<int> stop_fd = {});
 
 }  // namespace dig::net

@@ -11,6 +11,7 @@ namespace dig::net {
 namespace {
 
 constexpr Duration k_echo_interval = 500ms;  // data over a relay may be lost
+constexpr Duration k_open_timeout = 6s;      // before the check is over: then it says what was silent
 constexpr Duration k_goodbye = 1s;           // for the server to hear that the allocations are given back
 
 // Whether a server lives is known sooner than by RFC 8489's 39.5 s: after 4 requests and 5.5 s.
@@ -31,6 +32,7 @@ class ServerCheck::Impl {
         deadline_(monotonic_now() + config_.timeout),
         timer_(loop, [this](Instant now) { handle_timer(now); }) {
     timer_.set(deadline_);
+    config_.leg.open_timeout = k_open_timeout;
     binding_ = std::make_unique<BindingRequest>(
         loop, resolver, rng,
         BindingRequest::Config{.server = target_, .leg = config_.leg, .binding = {.timers = k_timers}},

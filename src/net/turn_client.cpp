@@ -27,7 +27,7 @@ struct TurnClient::Impl final : LegOwner {
     leg->close();
     is_reopening = true;
     loop.post([this, alive = std::weak_ptr(alive_token)] {
-      if (alive.expired()) return;
+      if (alive.expired() || is_over) return;
       is_reopening = false;
       allocation.reset();
       opened.reset();
@@ -81,6 +81,7 @@ struct TurnClient::Impl final : LegOwner {
 
   // There is nothing to give back yet.
   void release_unopened() {
+    if (std::exchange(is_over, true)) return;
     leg->close();
     loop.post([this, alive = std::weak_ptr(alive_token)] {
       if (!alive.expired()) handlers.on_event(monotonic_now(), turn::Released{});
@@ -104,7 +105,10 @@ struct TurnClient::Impl final : LegOwner {
   }
 
   void pass_on(Instant now, const turn::ClientAllocation::Event& event) {
-    if (std::holds_alternative<turn::Ended>(event) || std::holds_alternative<turn::Released>(event)) leg->close();
+    if (std::holds_alternative<turn::Ended>(event) || std::holds_alternative<turn::Released>(event)) {
+      if (std::exchange(is_over, true)) return;
+      leg->close();
+    }
     handlers.on_event(now, event);
   }
 
@@ -125,6 +129,7 @@ struct TurnClient::Impl final : LegOwner {
   std::optional<Error> failure;  // of the leg, before there was an allocation
   bool has_moved = false;        // to another local port
   bool is_reopening = false;
+  bool is_over = false;  // the last event was passed on, or is about to be
   std::unique_ptr<Leg> leg;
   Timer timer;
 };
@@ -158,12 +163,9 @@ turn::SendResult TurnClient::send(const Endpoint& peer, BytesView data) {
 }
 
 void TurnClient::release() {
+  if (!impl_->allocation || impl_->is_reopening) return impl_->release_unopened();
   const Instant now = monotonic_now();
-  if (impl_->allocation) {
-    impl_->allocation->release(now);
-  } else {
-    impl_->release_unopened();
-  }
+  impl_->allocation->release(now);
   impl_->flush(now);
 }
 

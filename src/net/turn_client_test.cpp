@@ -53,6 +53,7 @@ struct Told {
     if (std::holds_alternative<turn::PermissionInstalled>(event)) is_permitted = true;
     if (std::holds_alternative<turn::Released>(event)) is_released = true;
     if (const auto* over = std::get_if<turn::Ended>(&event)) ended = over->error;
+    if (is_released || ended) ++ends;
   }
   [[nodiscard]] bool wait(const std::function<bool()>& done) { return loop.run_until(done, k_patience); }
   [[nodiscard]] std::optional<Errc> wait_for_end() {
@@ -69,6 +70,7 @@ struct Told {
   bool is_permitted = false;
   bool is_released = false;
   std::optional<Error> ended;
+  int ends = 0;
 };
 
 class TurnClientTest : public ::testing::TestWithParam<StunTransport> {
@@ -119,6 +121,29 @@ TEST_P(TurnClientTest, AServerThatIsNotThereIsToldAtOnce) {
   const LegTarget target = target_of(*start_server(), GetParam());
   Told told(loop_, resolver_, target);
   EXPECT_EQ(told.wait_for_end(), Errc::connection_refused);
+}
+
+TEST_P(TurnClientTest, WhatCannotBeSentIsToldAsSoonAsTheLegIsOpen) {
+  const auto server = start_server();
+  Told told(loop_, resolver_, target_of(*server, GetParam()), std::string(600, 'p'));
+  EXPECT_EQ(told.wait_for_end(), Errc::invalid_argument);
+}
+
+TEST_P(TurnClientTest, IsReleasedOnceWhileItFollowsARedirect) {
+  const auto other = start_server();
+  const auto server = start_server();
+  server->drain(other->listening().front(), [] {});
+  for (int handlers = 0; handlers < 60; ++handlers) {
+    Told told(loop_, resolver_, target_of(*server, GetParam()));
+    for (int i = 0; i < handlers; ++i) (void)loop_.poll();
+    told.client->release();
+    told.client->release();
+    ASSERT_TRUE(told.wait([&] { return told.is_released; })) << handlers;
+    (void)loop_.poll();
+    EXPECT_EQ(told.ends, 1) << handlers;
+  }
+  // What was allocated was given back.
+  ASSERT_TRUE(loop_.run_until([&] { return other->snapshot().allocations == 0; }, k_patience));
 }
 
 TEST_P(TurnClientTest, AWrongPasswordIsTold) {

@@ -32,6 +32,8 @@ struct TurnShardOptions {
   std::optional<IpAddress> relay_bind_v6;
   UdpOffload offload;
   std::size_t max_streams = 4096;
+  // Of a TCP client that has no allocation: enough for requests for years, not for a flood.
+  std::size_t max_bytes_without_allocation = std::size_t{1} << 20U;
   std::size_t max_stream_output = std::size_t{1} << 20U;  // bytes that wait for one TCP client; beyond, data is lost
   std::size_t max_dtls_sessions = 4096;
   std::size_t max_half_open_dtls = 64;

@@ -52,6 +52,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
     Bytes output;
     std::size_t sent = 0;
     Instant last_request;
+    std::size_t bytes_without_allocation = 0;
 
     [[nodiscard]] BytesView waiting() const noexcept { return BytesView(output).subspan(sent); }
     void took(std::size_t size) {

@@ -50,6 +50,9 @@ void TurnShard::Impl::drain_tls(Instant now, TransportId id, Stream& stream) {
 
 void TurnShard::Impl::handle_plaintext(Instant now, TransportId id, Stream& stream, BytesView bytes) {
   stream.last_request = now;
+  stream.bytes_without_allocation =
+      server_.has_allocation(stream.path) ? 0 : stream.bytes_without_allocation + bytes.size();
+  if (stream.bytes_without_allocation > options_.max_bytes_without_allocation) return to_close_.push_back(id);
   const UnixTime wall = wall_now();
   for (;;) {
     const auto frame = stream.framer.next(bytes);

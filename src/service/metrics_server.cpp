@@ -11,6 +11,8 @@
 namespace dig::service {
 namespace {
 
+constexpr std::chrono::milliseconds k_accept_pause{100};  // when the system is out of descriptors or memory
+
 namespace http = boost::beast::http;
 using Request = http::request<http::empty_body>;
 using Parser = http::request_parser<http::empty_body>;
@@ -83,6 +85,7 @@ MetricsServer::MetricsServer(EventLoop& loop, net::BoundSocket listener, MakeTex
 
 MetricsServer::~MetricsServer() {
   loop_.unwatch(listener_.fd.value());
+  loop_.cancel(pause_);
   while (!clients_.empty()) forget(clients_.begin()->first);
 }
 
@@ -90,6 +93,7 @@ std::string MetricsServer::url() const { return "http://" + listener_.local.to_s
 
 void MetricsServer::accept_client() {
   net::UniqueFd fd(::accept4(listener_.fd.value(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!fd && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) return pause_accepting();
   if (!fd || clients_.size() >= limits_.max_clients) return;
   const int key = fd.value();
   auto client = std::make_unique<Client>();
@@ -98,6 +102,12 @@ void MetricsServer::accept_client() {
   client->timer = loop_.call_after(limits_.deadline, [this, key] { forget(key); });
   clients_.emplace(key, std::move(client));
   loop_.watch(key, POLLIN, [this, key](short revents) { handle(key, revents); });
+}
+
+// The connection stays where it is and would wake us again at once.
+void MetricsServer::pause_accepting() {
+  loop_.change(listener_.fd.value(), 0);
+  pause_ = loop_.call_after(k_accept_pause, [this] { loop_.change(listener_.fd.value(), POLLIN); });
 }
 
 void MetricsServer::forget(int fd) {

@@ -50,8 +50,10 @@ class MetricsServer {
   void read_some(Client& client);
   void write_some(Client& client);
   void forget(int fd);
+  void pause_accepting();
 
   EventLoop& loop_;
+  EventLoop::TimerId pause_ = 0;
   net::BoundSocket listener_;
   MakeText make_text_;
   Limits limits_;

@@ -39,6 +39,16 @@ std::string url_of(const json::object& health) {
   return url != nullptr && url->is_string() ? std::string(url->get_string()) : std::string();
 }
 
+// As health_form() makes it, as far as a reader relies on it.
+bool is_health(const json::value& value) {
+  const json::object* const object = value.if_object();
+  if (object == nullptr) return false;
+  const json::value* const ok = object->if_contains("ok");
+  const json::value* const error = object->if_contains("error");
+  return !url_of(*object).empty() && ok != nullptr && ok->is_bool() && error != nullptr &&
+         (error->is_null() || error->is_object());
+}
+
 // Several checks at once on one loop.
 class Checks {
  public:
@@ -92,16 +102,16 @@ class Checks {
 
 }  // namespace
 
-std::vector<ServerToCheck> servers_of(const ladder::Catalogue& catalogue, const net::LegSettings& settings) {
+std::vector<ServerToCheck> servers_of(const ladder::Catalogue& catalogue, const net::LegSettings& settings,
+                                      int stop_fd) {
   std::vector<ServerToCheck> servers;
-  const auto outcomes = net::mint_all(catalogue, settings);
+  const auto outcomes = net::mint_all(catalogue, settings, stop_fd);
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const ladder::Provider& provider = catalogue.providers[i];
     if (!outcomes[i]) {
       for (const StunUri& uri : provider.servers) servers.push_back({uri, {}, provider.name, outcomes[i].error()});
-      if (provider.servers.empty()) {
-        servers.push_back({{.is_turn = true, .host = provider.endpoint}, {}, provider.name, outcomes[i].error()});
-      }
+      if (provider.servers.empty())
+        servers.push_back({StunUri{.is_turn = true}, {}, provider.name, outcomes[i].error()});
       continue;
     }
     for (const net::ServerGroup& group : *outcomes[i]) {
@@ -112,7 +122,9 @@ std::vector<ServerToCheck> servers_of(const ladder::Catalogue& catalogue, const 
 }
 
 json::object health_form(const ServerToCheck& server, const net::ServerHealth& health, UnixTime now) {
-  return {{"url", server.server.to_string()},
+  // A provider that gave no servers has none to name.
+  const bool is_named = !server.server.host.empty();
+  return {{"url", is_named ? json::value(server.server.to_string()) : json::value(nullptr)},
           {"kind", server.server.is_turn ? "turn" : "stun"},
           {"provider", server.provider.empty() ? json::value(nullptr) : json::value(server.provider)},
           {"ok", !health.error.has_value()},
@@ -142,7 +154,7 @@ HealthCache::HealthCache(std::filesystem::path file) : file_(std::move(file)) {
   const json::value value = json::parse(text, error);
   if (error || !value.is_array()) return;
   for (const json::value& entry : value.get_array()) {
-    if (entry.is_object()) put(entry.get_object());
+    if (is_health(entry)) put(entry.get_object());
   }
 }
 

@@ -26,10 +26,12 @@ struct ServerToCheck {
   std::optional<Error> error;  // why it cannot be checked: its credentials could not be had
 };
 
-// The servers of the catalogue, those of minting providers with fresh credentials. Blocks, at most 15 seconds.
+// The servers of the catalogue, those of minting providers with fresh credentials. Blocks, at most 15 seconds, or until
+// `stop_fd` is readable.
 [[nodiscard]] std::vector<ServerToCheck> servers_of(const ladder::Catalogue& catalogue,
-                                                    const net::LegSettings& settings);
+                                                    const net::LegSettings& settings, int stop_fd);
 
+// `url` is null for a provider that gave no servers.
 // {url, kind, provider, ok, rtt_ms, mapped, relayed, echo_ms, connect_ms, tls, error:{code, detail, hint}, checked_at}
 [[nodiscard]] boost::json::object health_form(const ServerToCheck& server, const net::ServerHealth& health,
                                               UnixTime now);

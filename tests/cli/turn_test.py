@@ -139,6 +139,18 @@ class TurnTest(TurnCase):
         send(200_000)
         self.assertLessEqual(resident_kilobytes(running.process) - before, 1024)
 
+    def test_a_stream_that_never_authenticates_is_cut(self):
+        _, ready = self.turn(self.home(), "--user", "alice:secret")
+        request = struct.pack("!HHI", BINDING, 0, COOKIE) + bytes(12)
+        sent = 0
+        with socket.create_connection(("127.0.0.1", ready["ports"]["turn"]), 30) as client:
+            with self.assertRaises(ConnectionError):
+                while sent < 10_000_000:
+                    client.sendall(request * 500)
+                    sent += 500 * len(request)
+                    if not client.recv(65536):
+                        raise ConnectionError("ended")
+
     def test_users_come_from_a_file_that_not_everybody_can_read(self):
         users = self.root / "users"
         users.write_text("alice:secret\n\nbob:pass:word\r\n")
