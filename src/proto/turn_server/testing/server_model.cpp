@@ -56,12 +56,17 @@ ServerModel::ServerModel(const ServerConfig& config, const QuotaBook::Limits& qu
   }
 }
 
+void ServerModel::prove(std::size_t client) {
+  amplified_[clients_[client].remote.address].proven_until = now_ + config_.limits.replies.proof_lifetime;
+}
+
 bool ServerModel::may_amplify(std::size_t client) {
   const std::int64_t second = now_.since_origin / 1s;
-  auto& [counted, answers] = amplified_[clients_[client].remote.address];
-  if (counted != second) answers = 0;
-  counted = second;
-  return ++answers <= config_.limits.replies.replies_per_second;
+  Amplified& so_far = amplified_[clients_[client].remote.address];
+  if (std::exchange(so_far.second, second) != second) so_far.answers = so_far.proven_answers = 0;
+  const ReplyLimiter::Limits& limits = config_.limits.replies;
+  if (now_ < so_far.proven_until) return ++so_far.proven_answers <= limits.proven_replies_per_second;
+  return ++so_far.answers <= limits.replies_per_second;
 }
 
 void ServerModel::answer_stranger(std::size_t client, std::string_view what, std::size_t request_size,
@@ -276,7 +281,6 @@ void ServerModel::refresh(const Asker& asker, std::optional<std::uint32_t> lifet
   if (family && *family != 1 && *family != 2) return refuse(asker, "refresh", 440);
   if (family && !allocation->relays[*family - 1U]) return refuse(asker, "refresh", 443);
   const bool releases = lifetime == 0U;
-  if (!releases && is_draining_) return refuse(asker, "refresh", alternate_ ? 300 : 508);
   const std::uint32_t seconds = releases ? 0 : granted(lifetime);
   answer(asker.client, "refresh ok, lifetime " + std::to_string(seconds), asker.user);
   if (!releases) {

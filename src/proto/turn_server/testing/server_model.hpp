@@ -50,6 +50,8 @@ class ServerModel {
   void set_now(Instant now) { now_ = now; }
 
   // --- inputs -----------------------------------------------------------------------------------------------------
+  // A request of this client has authenticated itself; comes before what is asked for.
+  void prove(std::size_t client);
   void answer_stranger(std::size_t client, std::string_view what, std::size_t request_size, std::size_t reply_size);
   void allocate(const Asker& asker, const AllocateWish& wish);
   void refresh(const Asker& asker, std::optional<std::uint32_t> lifetime, std::optional<std::uint8_t> family);
@@ -92,6 +94,13 @@ class ServerModel {
     std::uint16_t port = 0;  // known from the start under Rule::reserved
     bool is_open = false;
     std::size_t refused = 0;  // ports that the system refused
+  };
+  // What an address has had of answers that are larger than their unauthenticated requests.
+  struct Amplified {
+    std::int64_t second = -1;
+    unsigned answers = 0;
+    unsigned proven_answers = 0;
+    Instant proven_until;
   };
   struct Bucket {
     __int128 level = 0;  // in 10^-9 of one
@@ -156,7 +165,7 @@ class ServerModel {
   std::vector<Kept> kept_;
   std::uint64_t last_reservation_ = 0;
   std::deque<std::pair<std::size_t, std::size_t>> wanted_;  // client and family of ports still to be asked for
-  std::map<IpAddress, std::pair<std::int64_t, unsigned>> amplified_;
+  std::map<IpAddress, Amplified> amplified_;
   bool is_draining_ = false;
   std::optional<Endpoint> alternate_;
   Lines outputs_;

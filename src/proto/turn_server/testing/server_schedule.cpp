@@ -437,6 +437,7 @@ class Schedule {
       pair_.expect_size(answer);
       return model_.answer_stranger(ask.client, name + " " + std::to_string(code), ask.bytes.size(), answer);
     }
+    model_.prove(ask.client);
     const ServerModel::Asker asker{ask.client, ask.user, ask.transaction};
     if (ask.has_unknown_attribute) return model_.refuse(asker, name, 420);
     const auto first_peer = ask.peers.empty() ? std::nullopt : std::optional(ask.peers.front());
