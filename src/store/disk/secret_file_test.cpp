@@ -36,7 +36,7 @@ TEST_F(SecretFileTest, IsReadWithoutItsLastLineEnd) {
 }
 
 TEST_F(SecretFileTest, MustBeClosedToOthers) {
-  for (const mode_t mode : {0604, 0620, 0602, 0601}) {
+  for (const mode_t mode : {0604U, 0620U, 0602U, 0601U}) {
     const auto text = read_secret_file(write("s3cret\n", mode));
     ASSERT_FALSE(text) << std::oct << mode;
     EXPECT_EQ(text.error().code(), Errc::secret_insecure);
