@@ -82,7 +82,7 @@ TEST(CatalogueTest, SaysWhatIsWrongAndWhere) {
       {"[[provider]]\nname = \"a\"\nlifetime = 5\n" + stun, "lifetime must be"},
       {"[[provider]]\nname = \"a\"\nreliability = \"good\"\n" + stun, "best-effort, public-service, contract"},
       {"[[provider]]\nname = \"a\"\npublic = 1\n" + stun, "true or false"},
-      {"[[provider]]\nname = \"a\"\nport = 1\n" + stun, "unknown key \"port\""},
+      {"[[provider]]\nname = \"a\"\nport = \"1\"\n" + stun, "unknown key \"port\""},
       {"[[provider]\n", "line 1"},
   };
   for (const auto& row : rows) {

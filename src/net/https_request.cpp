@@ -5,6 +5,7 @@
 #include <boost/url/parse.hpp>
 #include <boost/url/url_view.hpp>
 
+#include "base/decimal.hpp"
 #include "crypto/host_name.hpp"
 #include "net/clock.hpp"
 
@@ -41,8 +42,12 @@ Result<HttpsUrl> HttpsUrl::parse(std::string_view text) {
   if (!crypto::is_host_name(parsed.host) && !IpAddress::parse(parsed.host)) {
     return fail(Errc::invalid_argument, "not a host name in an https:// address");
   }
-  if (url->has_port()) parsed.port = url->port_number();
-  if (parsed.port == 0) return fail(Errc::invalid_argument, "the port of an https:// address");
+  if (url->has_port()) {
+    const std::string_view digits(url->port().data(), url->port().size());
+    const auto port = parse_decimal(digits, 65535);
+    if (!port || *port == 0) return fail(Errc::invalid_argument, "the port of an https:// address");
+    parsed.port = static_cast<std::uint16_t>(*port);
+  }
   const std::string target(url->encoded_target());
   if (!target.empty()) parsed.target = target.front() == '/' ? target : "/" + target;
   return parsed;
