@@ -51,9 +51,11 @@ class ChromiumTest(unittest.TestCase):
             certificate, key = turn_lab.make_certificate(folder, SERVER)
             cls.trusting = make_profile(folder / "trusting", certificate)
             cls.strict = make_profile(folder / "strict")
+            # Each connection has a pool of ten transports, and what a browser leaves when it ends stays for its lifetime.
             stack.enter_context(turn_lab.dignet_turn(
-                folder / "home", "--listen", f"{SERVER}:3478", "--allow-peer", f"{SERVER}/32", "--user",
-                f"{turn_lab.USER}:{turn_lab.PASSWORD}", "--tls-cert", certificate, "--tls-key", key))
+                folder / "home", "--user-quota", "1000", "--source-quota", "1000", "--listen", f"{SERVER}:3478",
+                "--allow-peer", f"{SERVER}/32", "--user", f"{turn_lab.USER}:{turn_lab.PASSWORD}", "--tls-cert", certificate,
+                "--tls-key", key))
             cls.addClassCleanup(stack.pop_all().close)
 
     def browse(self, action, *configurations, profile=None):
