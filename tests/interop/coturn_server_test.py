@@ -40,13 +40,10 @@ def set_clock(folder, ahead):
 
 def open_relay(folder, certificate, key, *flags):
     set_clock(folder, 0)
-    program = turn_lab.Program(
-        "env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={folder}/clock", "FAKETIME_NO_CACHE=1", "turnserver", "-n", "-c", "/dev/null", "--no-cli", "-L", ADDRESS, "-E", ADDRESS, "-p", "80",
-        "--tls-listening-port", "443", "-r", HOST, "-a", "-u", f"{USER}:{PASSWORD}", "--cert", certificate, "--pkey", key,
-        f"--stale-nonce={NONCE_LIFETIME}", "--no-stdout-log", "-l", f"{folder}/log",
-        "--pidfile", f"{folder}/pid", "--db", f"{folder}/db", *flags)
-    turn_lab.wait_until_it_answers(program, ADDRESS, 80)
-    return program
+    return turn_lab.turnserver(
+        folder, "--tls-listening-port", "443", "-r", HOST, "-a", "-u", f"{USER}:{PASSWORD}", "--cert", certificate, "--pkey",
+        key, f"--stale-nonce={NONCE_LIFETIME}", *flags, address=ADDRESS, port=80,
+        under=("env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={folder}/clock", "FAKETIME_NO_CACHE=1"))
 
 
 class Client:

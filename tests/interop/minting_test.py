@@ -89,12 +89,9 @@ class Minting(unittest.TestCase):
         cls.folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dignet-minting-")))
         turn_lab.name_hosts(cls.folder, HOSTS | {"proxy.example.org": PROXY})
         cls.certificate, key = turn_lab.make_certificate(cls.folder, *HOSTS)
-        program = stack.enter_context(turn_lab.Program(
-            "turnserver", "-n", "-c", "/dev/null", "--no-cli", "-L", TURN, "-E", TURN, "-p", "80", "--tls-listening-port",
-            "443", "-r", "example.org", "--use-auth-secret", "--static-auth-secret", SECRET, "--cert", cls.certificate,
-            "--pkey", key, "--no-stdout-log", "-l", f"{cls.folder}/log", "--pidfile", f"{cls.folder}/pid", "--db",
-            f"{cls.folder}/db"))
-        turn_lab.wait_until_it_answers(program, TURN, 80)
+        stack.enter_context(turn_lab.turnserver(
+            cls.folder, "--tls-listening-port", "443", "-r", "example.org", "--use-auth-secret", "--static-auth-secret",
+            SECRET, "--cert", cls.certificate, "--pkey", key, address=TURN, port=80))
         server = web_server(cls.certificate, key)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -92,13 +92,18 @@ def dignet_turn(home, *flags):
     return program
 
 
-def coturn(folder, *flags, address=THEIRS):
-    """Debian's coturn, answering."""
-    program = Program("turnserver", "-n", "-c", "/dev/null", "--no-cli", "-L", address, "-L", THEIRS_6, "-E", address,
-                      "-E", THEIRS_6, "-p", "3478", "-r", REALM, "--allow-loopback-peers", "--no-stdout-log", "-l",
-                      f"{folder}/log", "--pidfile", f"{folder}/pid", "--db", f"{folder}/db", *flags)
-    wait_until_it_answers(program, address)
+def turnserver(folder, *flags, address, port, under=()):
+    """Debian's coturn without any file but those in the folder, answering; `under` is a command that runs it."""
+    program = Program(*under, "turnserver", "-n", "-c", "/dev/null", "--no-cli", "-L", address, "-E", address, "-p", port,
+                      "--no-stdout-log", "-l", f"{folder}/log", "--pidfile", f"{folder}/pid", "--db", f"{folder}/db", *flags)
+    wait_until_it_answers(program, address, port)
     return program
+
+
+def coturn(folder, *flags, address=THEIRS):
+    """Debian's coturn as the server beside ours: both IP versions, and it relays to this lab."""
+    return turnserver(folder, "-L", THEIRS_6, "-E", THEIRS_6, "-r", REALM, "--allow-loopback-peers", *flags,
+                      address=address, port=3478)
 
 
 def name_hosts(folder, hosts):
@@ -146,7 +151,7 @@ def echo_peers():
         yield
 
 
-def wait_until_it_answers(program, address, port=3478):
+def wait_until_it_answers(program, address, port):
     """A server tells of its readiness by answering a Binding request (RFC 8489): type, length, cookie, id."""
     request = bytes.fromhex("000100002112a442") + os.urandom(12)
     end = time.monotonic() + DEADLINE

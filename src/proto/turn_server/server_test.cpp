@@ -400,13 +400,15 @@ TEST(TurnServer, EvenPortsAndReservationsLeakNothing) {
   EXPECT_EQ(world.server.free_ports(), ports);
 }
 
+void want_ipv6_with_the_next_port_reserved(stun::Writer& writer) {
+  stun::add_address_family(writer, Attribute::requested_address_family, stun::AddressFamily::ipv6);
+  stun::add_even_port(writer, true);
+}
+
 TEST(TurnServer, AReservationIsOfTheFamilyThatMadeIt) {
   World world;
   TestClient first(world);
-  const Answer made = first.allocate([](stun::Writer& writer) {
-    stun::add_address_family(writer, Attribute::requested_address_family, stun::AddressFamily::ipv6);
-    stun::add_even_port(writer, true);
-  });
+  const Answer made = first.allocate(want_ipv6_with_the_next_port_reserved);
   ASSERT_TRUE(made.is_success());
   const auto token = stun::decode_u64(*made.message().find(Attribute::reservation_token)).value();
   TestClient second(world, "192.0.2.10:5001");
@@ -420,10 +422,7 @@ TEST(TurnServer, AReservationNeedsNoRelayOfIpv4) {
   config.relay_v4.reset();
   World world(std::move(config));
   TestClient first(world);
-  const Answer made = first.allocate([](stun::Writer& writer) {
-    stun::add_address_family(writer, Attribute::requested_address_family, stun::AddressFamily::ipv6);
-    stun::add_even_port(writer, true);
-  });
+  const Answer made = first.allocate(want_ipv6_with_the_next_port_reserved);
   ASSERT_TRUE(made.is_success());
   const auto token = stun::decode_u64(*made.message().find(Attribute::reservation_token)).value();
   TestClient second(world, "192.0.2.10:5001");
