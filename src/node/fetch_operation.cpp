@@ -136,7 +136,7 @@ void FetchOperation::open_stream(Instant now, exchange::HolderId id, PeerLink& l
   auto client = std::make_unique<Client>(now, *this, id);
   Client* const raw = client.get();
   holder.connection = link.id();
-  holder.path = Multiaddr::tcp(link.remote()).to_string();
+  holder.path = link.path().address.to_string();
   holder.client = raw;
   holder.is_ready = false;
   holder.was_reached = true;

@@ -91,7 +91,7 @@ Identify IdentifyService::own_message(const PeerLink& link, const std::vector<st
   message.public_key = identity_.public_key();
   message.listen_addresses = addresses_;
   message.protocols = protocols;
-  message.observed_address = Multiaddr::tcp(link.remote());
+  message.observed_address = link.path().address;
   message.protocol_version = SafeText("ipfs/0.1.0");
   message.agent_version = SafeText(agent_version_);
   return message;

@@ -35,7 +35,7 @@ NodeCore::~NodeCore() {
 bool NodeCore::admits(Instant now, const Endpoint& remote) {
   const auto is_of_source = [source = AcceptLimiter::prefix_of(remote.address)](const auto& entry) {
     const PeerLink& link = *entry.second.link;
-    return link.direction() == Direction::inbound && AcceptLimiter::prefix_of(link.remote().address) == source;
+    return link.direction() == Direction::inbound && AcceptLimiter::prefix_of(link.path().remote.address) == source;
   };
   if (static_cast<std::size_t>(std::ranges::count_if(links_, is_of_source)) >= config_.limits.max_inbound_per_source) {
     return false;
@@ -61,7 +61,7 @@ bool NodeCore::evict_idle(Instant now) {
 }
 
 void NodeCore::handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote) {
-  add_link(now, id, Direction::inbound, local, remote, std::nullopt, std::nullopt);
+  add_link(now, id, Direction::inbound, LinkPath::tcp(local, remote), std::nullopt, std::nullopt);
   links_.at(id).is_half_open = true;
   settle(now);
 }
@@ -77,7 +77,7 @@ void NodeCore::handle_dialled(Instant now, DialId dial, ConnectionId id, const E
   dialling.dials.erase(ref.mapped().index);
   dialling.handshakes.emplace(ref.mapped().index, id);
   dialling.has_connected = true;
-  add_link(now, id, Direction::outbound, local, remote, ref.mapped(), dialling.peer);
+  add_link(now, id, Direction::outbound, LinkPath::tcp(local, remote), ref.mapped(), dialling.peer);
   put(Flush{id});
   settle(now);
 }
@@ -153,15 +153,15 @@ void NodeCore::push_identify(Instant now) {
   settle(now);
 }
 
-void NodeCore::add_link(Instant now, ConnectionId id, Direction direction, const Endpoint& local,
-                        const Endpoint& remote, std::optional<DialRef> dial, std::optional<PeerId> expected) {
+void NodeCore::add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
+                        std::optional<PeerId> expected) {
   auto connection = std::make_unique<YamuxConnection>(
       upgrade::Config{.direction = direction, .identity = identity_, .expected_peer = std::move(expected)},
       config_.limits.yamux, rng_, now);
   ProtocolHost& host = *this;
   Link& entry = links_[id];
   entry.link =
-      std::make_unique<PeerLink>(id, direction, local, remote, std::move(connection), host, config_.limits.link);
+      std::make_unique<PeerLink>(id, direction, std::move(path), std::move(connection), host, config_.limits.link);
   entry.dial = dial;
   touched_.insert(id);
 }
@@ -187,7 +187,7 @@ void NodeCore::handle_established(Instant now, PeerLink& link) {
     return;
   }
   peers_.emplace(link.peer(), link.id());
-  put(NodeFact{dignet::PeerConnected{link.peer().to_string(), Multiaddr::tcp(link.remote()).to_string(),
+  put(NodeFact{dignet::PeerConnected{link.peer().to_string(), link.path().address.to_string(),
                                      link.direction() == Direction::inbound, link.id().value}});
   if (const auto dial = std::exchange(entry.dial, std::nullopt)) {
     const auto dialling = diallings_.find(dial->dialling);
@@ -224,7 +224,7 @@ void NodeCore::handle_link_active(PeerLink& link) {
 }
 
 void NodeCore::end_handshake(Link& entry) {
-  if (std::exchange(entry.is_half_open, false)) limiter_.handshake_ended(entry.link->remote().address);
+  if (std::exchange(entry.is_half_open, false)) limiter_.handshake_ended(entry.link->path().remote.address);
 }
 
 PeerLink* NodeCore::find_link(const PeerId& peer, std::optional<ConnectionId> except) {

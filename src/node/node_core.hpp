@@ -168,8 +168,8 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   void remove_app_stream(AppStream& stream) override;
   void keep_rest(AppStream& stream, AppStreamRest rest) override;
 
-  void add_link(Instant now, ConnectionId id, Direction direction, const Endpoint& local, const Endpoint& remote,
-                std::optional<DialRef> dial, std::optional<PeerId> expected);
+  void add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
+                std::optional<PeerId> expected);
   void push_identify(Instant now);
   void end_handshake(Link& entry);
   void start_dialling(Instant now, Dialling dialling);

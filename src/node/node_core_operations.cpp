@@ -107,10 +107,10 @@ void NodeCore::finish_dialling(Instant now, DiallingId id, const Result<std::siz
     return;
   }
   const PeerLink& link = *links_.at(*connection).link;
-  end_connect(now, dialling.operation,
-              ConnectSuccess{*connection,
-                             ladder::path_event(dialling.connector.method(), {},
-                                                Multiaddr::tcp(link.remote()).to_string(), link.peer().to_string())});
+  end_connect(
+      now, dialling.operation,
+      ConnectSuccess{*connection, ladder::path_event(dialling.connector.method(), {}, link.path().address.to_string(),
+                                                     link.peer().to_string())});
 }
 
 void NodeCore::cancel_dials(Instant now, OperationId operation) {

@@ -29,12 +29,11 @@ void drop_front(Bytes& bytes, std::size_t size) {
 
 }  // namespace
 
-PeerLink::PeerLink(ConnectionId id, Direction direction, const Endpoint& local, const Endpoint& remote,
+PeerLink::PeerLink(ConnectionId id, Direction direction, LinkPath path,
                    std::unique_ptr<ByteStreamConnection> connection, ProtocolHost& host, const Limits& limits)
     : id_(id),
       direction_(direction),
-      local_(local),
-      remote_(remote),
+      path_(std::move(path)),
       connection_(std::move(connection)),
       host_(host),
       limits_(limits) {}

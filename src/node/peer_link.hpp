@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "base/endpoint.hpp"
 #include "node/ids.hpp"
+#include "node/link_path.hpp"
 #include "node/stream_handler.hpp"
 #include "proto/connection/connection.hpp"
 #include "proto/multistream/negotiator.hpp"
@@ -42,16 +42,15 @@ class PeerLink {
     std::size_t max_negotiating = 256;  // inbound streams that have not chosen a protocol yet
   };
 
-  PeerLink(ConnectionId id, Direction direction, const Endpoint& local, const Endpoint& remote,
-           std::unique_ptr<ByteStreamConnection> connection, ProtocolHost& host, const Limits& limits);
+  PeerLink(ConnectionId id, Direction direction, LinkPath path, std::unique_ptr<ByteStreamConnection> connection,
+           ProtocolHost& host, const Limits& limits);
   ~PeerLink();
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
 
   [[nodiscard]] ConnectionId id() const noexcept { return id_; }
   [[nodiscard]] Direction direction() const noexcept { return direction_; }
-  [[nodiscard]] const Endpoint& local() const noexcept { return local_; }
-  [[nodiscard]] const Endpoint& remote() const noexcept { return remote_; }
+  [[nodiscard]] const LinkPath& path() const noexcept { return path_; }
   // Empty until established.
   [[nodiscard]] const PeerId& peer() const noexcept { return peer_; }
   [[nodiscard]] bool is_established() const noexcept { return !peer_.empty(); }
@@ -96,8 +95,7 @@ class PeerLink {
 
   ConnectionId id_;
   Direction direction_;
-  Endpoint local_;
-  Endpoint remote_;
+  LinkPath path_;
   std::unique_ptr<ByteStreamConnection> connection_;
   ProtocolHost& host_;
   Limits limits_;

@@ -80,7 +80,7 @@ struct PeerLinkTest : ::testing::Test {
     return std::make_unique<YamuxConnection>(config, yamux::Limits(), rng, now);
   }
   PeerLink link(Direction direction, const Identity& identity, Host& host) {
-    return {ConnectionId{1}, direction, Endpoint(), Endpoint(), connection(direction, identity), host, k_limits};
+    return {ConnectionId{1}, direction, LinkPath(), connection(direction, identity), host, k_limits};
   }
   template <class From, class To>
   bool carry(From& from, To& to, std::size_t step) {

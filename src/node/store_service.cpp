@@ -45,7 +45,7 @@ class StoreService::Handler final : public StreamHandler {
         id_(id),
         connection_(link.id()),
         peer_(link.peer()),
-        source_(AcceptLimiter::prefix_of(link.remote().address)),
+        source_(AcceptLimiter::prefix_of(link.path().remote.address)),
         server_(now, service.pool_) {}
   ~Handler() override { service_.servers_.erase(id_); }
 
@@ -131,7 +131,7 @@ std::unique_ptr<StreamHandler> StoreService::make_handler(Instant now, const Pee
     return static_cast<std::size_t>(
         std::ranges::count_if(servers_, predicate, [](const auto& entry) -> const Handler& { return *entry.second; }));
   };
-  const auto source = AcceptLimiter::prefix_of(link.remote().address);
+  const auto source = AcceptLimiter::prefix_of(link.path().remote.address);
   if (count([&](const Handler& handler) { return handler.peer() == link.peer(); }) >= limits_.max_streams_per_peer ||
       count([&](const Handler& handler) { return handler.source() == source; }) >= limits_.max_streams_per_source ||
       (servers_.size() >= limits_.max_streams && !evict_idle())) {
