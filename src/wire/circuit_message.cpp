@@ -103,6 +103,26 @@ std::string status_name(Status status) {
   return "status " + std::to_string(static_cast<std::int32_t>(status));
 }
 
+HopMessage HopMessage::reserve() {
+  HopMessage message;
+  message.type = Type::reserve;
+  return message;
+}
+
+HopMessage HopMessage::connect(PeerId target) {
+  HopMessage message;
+  message.type = Type::connect;
+  message.peer = Peer{std::move(target), {}};
+  return message;
+}
+
+HopMessage HopMessage::answer(Status status, const Limit& limit) {
+  HopMessage message;
+  message.limit = limit;
+  message.status = status;
+  return message;
+}
+
 Result<HopMessage> HopMessage::decode(BytesView bytes) {
   DIG_TRY(const auto message, parse_protobuf<pb::HopMessage>(bytes, k_max_message_size));
   HopMessage hop;
@@ -122,6 +142,20 @@ Bytes HopMessage::encode() const {
   encode_limit(limit, message);
   if (status != Status::unused) message.set_status(static_cast<std::int32_t>(status));
   return serialise_protobuf(message);
+}
+
+StopMessage StopMessage::connect(PeerId initiator, const Limit& limit) {
+  StopMessage message;
+  message.type = Type::connect;
+  message.peer = Peer{std::move(initiator), {}};
+  message.limit = limit;
+  return message;
+}
+
+StopMessage StopMessage::answer(Status status) {
+  StopMessage message;
+  message.status = status;
+  return message;
 }
 
 Result<StopMessage> StopMessage::decode(BytesView bytes) {

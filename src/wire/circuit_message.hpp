@@ -64,6 +64,10 @@ struct HopMessage {
   Limit limit;
   Status status = Status::unused;
 
+  [[nodiscard]] static HopMessage reserve();
+  [[nodiscard]] static HopMessage connect(PeerId target);
+  [[nodiscard]] static HopMessage answer(Status status, const Limit& limit = {});
+
   // Errors: oversized; malformed: no protobuf, a type that is missing or unknown, a peer without a valid id.
   [[nodiscard]] static Result<HopMessage> decode(BytesView bytes);
   [[nodiscard]] Bytes encode() const;
@@ -77,6 +81,9 @@ struct StopMessage {
   std::optional<Peer> peer;
   Limit limit;
   Status status = Status::unused;
+
+  [[nodiscard]] static StopMessage connect(PeerId initiator, const Limit& limit);
+  [[nodiscard]] static StopMessage answer(Status status);
 
   [[nodiscard]] static Result<StopMessage> decode(BytesView bytes);
   [[nodiscard]] Bytes encode() const;

@@ -36,16 +36,15 @@ pb::HopMessage status_message() {
 // --- byte for byte as the specification's protobuf says -------------------------------------------------------------
 
 TEST(HopMessage, ReserveHasTheBytesOfTheSpecification) {
-  HopMessage reserve;
-  reserve.type = HopMessage::Type::reserve;
+  const HopMessage reserve = HopMessage::reserve();
   EXPECT_EQ(reserve.encode(), hex("0800")) << "the type is written although it is 0";
   EXPECT_EQ(HopMessage::decode(hex("0800")).value(), reserve);
 }
 
 TEST(HopMessage, ConnectHasTheBytesOfTheSpecification) {
-  HopMessage connect;
-  connect.type = HopMessage::Type::connect;
-  connect.peer = Peer{some_peer(), {some_address()}};
+  EXPECT_EQ(HopMessage::connect(some_peer()).encode(), hex("080112280a26" + std::string(k_peer_hex)));
+  HopMessage connect = HopMessage::connect(some_peer());
+  connect.peer->addresses = {some_address()};
   const Bytes bytes =
       hex("0801"
           "1232"
@@ -58,11 +57,8 @@ TEST(HopMessage, ConnectHasTheBytesOfTheSpecification) {
 }
 
 TEST(HopMessage, AGrantHasTheBytesOfTheSpecification) {
-  HopMessage grant;
-  grant.type = HopMessage::Type::status;
+  HopMessage grant = HopMessage::answer(Status::ok, {.duration = 120, .data = 131072});
   grant.reservation = Reservation{.expiration = {1893456000}, .addresses = {some_address()}, .voucher = hex("aabb")};
-  grant.limit = {.duration = 120, .data = 131072};
-  grant.status = Status::ok;
   const Bytes bytes =
       hex("0802"
           "1a14"
@@ -79,10 +75,7 @@ TEST(HopMessage, AGrantHasTheBytesOfTheSpecification) {
 }
 
 TEST(StopMessage, HasTheBytesOfTheSpecification) {
-  StopMessage connect;
-  connect.type = StopMessage::Type::connect;
-  connect.peer = Peer{some_peer(), {}};
-  connect.limit = {.duration = 120, .data = 131072};
+  const StopMessage connect = StopMessage::connect(some_peer(), {.duration = 120, .data = 131072});
   const Bytes bytes =
       hex("0800"
           "1228"
@@ -94,9 +87,7 @@ TEST(StopMessage, HasTheBytesOfTheSpecification) {
   EXPECT_EQ(connect.encode(), bytes);
   EXPECT_EQ(StopMessage::decode(bytes).value(), connect);
 
-  StopMessage refusal;
-  refusal.type = StopMessage::Type::status;
-  refusal.status = Status::connection_failed;
+  const StopMessage refusal = StopMessage::answer(Status::connection_failed);
   EXPECT_EQ(refusal.encode(), hex("0801"
                                   "20cb01"));
   EXPECT_EQ(StopMessage::decode(hex("0801"
@@ -136,10 +127,8 @@ TEST(HopMessage, AnAbsentLimitAndALimitOfZeroAreNone) {
 }
 
 TEST(HopMessage, NoLimitIsNotWritten) {
-  HopMessage message;
-  message.status = Status::ok;
-  EXPECT_EQ(message.encode(), hex("0802"
-                                  "2864"))
+  EXPECT_EQ(HopMessage::answer(Status::ok).encode(), hex("0802"
+                                                         "2864"))
       << "others take the field for a limited circuit";
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/relay/relay_server.hpp"
 
-#include "proto/relay/responders.hpp"
 #include "wire/reservation_voucher.hpp"
 
 namespace dig::relay {
@@ -35,7 +34,7 @@ circuit::HopMessage RelayServer::reserve(Instant now, UnixTime wall, const Relay
   handle_timeout(now);
   if (const Status refusal = refusal_of_reserve(now, client); refusal != Status::ok) {
     ++counters_.reservations_refused;
-    return hop_status(refusal);
+    return circuit::HopMessage::answer(refusal);
   }
   put(now, client);
   ++counters_.reservations_granted;
@@ -78,7 +77,7 @@ void RelayServer::put(Instant now, const RelayClient& client) {
 circuit::HopMessage RelayServer::grant(UnixTime wall, const PeerId& client) const {
   const auto lifetime = std::chrono::floor<std::chrono::seconds>(limits_.reservation_lifetime);
   const UnixTime expiration{wall.seconds + lifetime.count()};
-  circuit::HopMessage message = hop_status(Status::ok, limits_.circuit);
+  circuit::HopMessage message = circuit::HopMessage::answer(Status::ok, limits_.circuit);
   message.reservation =
       circuit::Reservation{.expiration = expiration,
                            .addresses = addresses_,

@@ -16,11 +16,7 @@ Result<Message> read_ok(BytesView bytes) {
 
 }  // namespace
 
-Bytes ReserveRequest::encode() const {
-  circuit::HopMessage message;
-  message.type = circuit::HopMessage::Type::reserve;
-  return message.encode();
-}
+Bytes ReserveRequest::encode() const { return circuit::HopMessage::reserve().encode(); }
 
 Result<GrantedReservation> ReserveRequest::read_answer(BytesView bytes) const {
   DIG_TRY(circuit::HopMessage message, read_ok<circuit::HopMessage>(bytes));
@@ -38,25 +34,14 @@ Result<GrantedReservation> ReserveRequest::read_answer(BytesView bytes) const {
   return granted;
 }
 
-Bytes ConnectRequest::encode() const {
-  circuit::HopMessage message;
-  message.type = circuit::HopMessage::Type::connect;
-  message.peer = circuit::Peer{target, {}};
-  return message.encode();
-}
+Bytes ConnectRequest::encode() const { return circuit::HopMessage::connect(target).encode(); }
 
 Result<circuit::Limit> ConnectRequest::read_answer(BytesView bytes) const {
   DIG_TRY(const circuit::HopMessage message, read_ok<circuit::HopMessage>(bytes));
   return message.limit;
 }
 
-Bytes StopRequest::encode() const {
-  circuit::StopMessage message;
-  message.type = circuit::StopMessage::Type::connect;
-  message.peer = circuit::Peer{initiator, {}};
-  message.limit = limit;
-  return message.encode();
-}
+Bytes StopRequest::encode() const { return circuit::StopMessage::connect(initiator, limit).encode(); }
 
 Result<void> StopRequest::read_answer(BytesView bytes) const {
   DIG_CHECK(read_ok<circuit::StopMessage>(bytes));

@@ -26,17 +26,4 @@ Result<CircuitOffered> StopProtocol::read(BytesView bytes) {
   return CircuitOffered{std::move(message.peer->id), message.limit};
 }
 
-circuit::HopMessage hop_status(circuit::Status status, const circuit::Limit& limit) {
-  circuit::HopMessage message;
-  message.status = status;
-  message.limit = limit;
-  return message;
-}
-
-circuit::StopMessage stop_status(circuit::Status status) {
-  circuit::StopMessage message;
-  message.status = status;
-  return message;
-}
-
 }  // namespace dig::relay

@@ -40,8 +40,4 @@ struct StopProtocol {
 using HopResponder = ResponseStream<HopProtocol>;
 using StopResponder = ResponseStream<StopProtocol>;
 
-// The answers that carry nothing but a status.
-[[nodiscard]] circuit::HopMessage hop_status(circuit::Status status, const circuit::Limit& limit = {});
-[[nodiscard]] circuit::StopMessage stop_status(circuit::Status status);
-
 }  // namespace dig::relay

@@ -98,10 +98,9 @@ class ResponseStream {
   }
   void refuse(Instant now, const Error& why) {
     const bool is_unexpected = why.code() == Errc::protocol_violation;
-    Message message;
-    message.status = is_unexpected ? circuit::Status::unexpected_message : circuit::Status::malformed_message;
     due_ = now + limits_.answer;
-    send(message, std::unexpected(why));
+    send(Message::answer(is_unexpected ? circuit::Status::unexpected_message : circuit::Status::malformed_message),
+         std::unexpected(why));
   }
   void send(const Message& message, Result<ResponseEnd> outcome) {
     Bytes framed;
