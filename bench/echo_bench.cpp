@@ -12,7 +12,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "base/testing/allocation_counter.hpp"
+#include "base/testing/allocation_counter_operators.hpp"
 #include "base/testing/echo_machine.hpp"
 #include "net/clock.hpp"
 #include "net/sockaddr.hpp"

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
-#include "base/testing/allocation_counter.hpp"
+#include "base/testing/allocation_counter_operators.hpp"
 #include "base/testing/echo_machine.hpp"
 #include "net/clock.hpp"
 #include "net/udp_driver.hpp"

@@ -89,12 +89,17 @@ class ShapedStreamMachine {
  private:
   void hand_over(Instant now) {
     const Bytes given = std::exchange(waiting_, {});
-    if constexpr (requires { end_.handle_bytes(now, given); }) {
-      end_.handle_bytes(now, given);
-    } else if constexpr (std::is_void_v<decltype(end_.handle_bytes(given))>) {
-      end_.handle_bytes(given);
+    const auto give = [&] {
+      if constexpr (requires { end_.handle_bytes(now, given); }) {
+        return end_.handle_bytes(now, given);
+      } else {
+        return end_.handle_bytes(given);
+      }
+    };
+    if constexpr (std::is_void_v<decltype(give())>) {
+      give();
     } else {
-      const std::size_t taken = end_.handle_bytes(given);
+      const std::size_t taken = give();
       append(waiting_, BytesView(given).subspan(taken));
     }
   }

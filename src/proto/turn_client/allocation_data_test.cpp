@@ -2,7 +2,7 @@
 // Data to and from peers, over datagrams and streams.
 #include <gtest/gtest.h>
 
-#include "base/testing/allocation_counter.hpp"
+#include "base/testing/allocation_counter_operators.hpp"
 #include "proto/turn_client/testing/allocation_pair.hpp"
 
 namespace dig::turn {

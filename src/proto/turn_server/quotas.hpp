@@ -4,12 +4,11 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <optional>
 #include <string>
-#include <unordered_map>
 
 #include "base/accept_limiter.hpp"
+#include "base/tally.hpp"
 
 namespace dig::turn {
 
@@ -35,8 +34,8 @@ class Quotas final : public QuotaBook {
 
  private:
   Limits limits_;
-  std::map<std::string, std::size_t> users_;
-  std::unordered_map<AcceptLimiter::Prefix, std::size_t> sources_;
+  Tally<std::string> users_;
+  Tally<AcceptLimiter::Prefix> sources_;
   std::size_t total_ = 0;
 };
 
