@@ -12,6 +12,7 @@ find_package(SQLite3 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libzip REQUIRED IMPORTED_TARGET libzip)
+pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
 # Only the text format. The package's CMake files would ask for civetweb and curl too.
 pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 if(DIGNET_TESTS)
