@@ -185,6 +185,21 @@ std::optional<PeerId> Multiaddr::peer_id() const {
   return *std::move(peer);
 }
 
+std::optional<Multiaddr::Relay> Multiaddr::relay() const {
+  ByteReader reader(bytes());
+  std::optional<Multiaddr> before;
+  while (!reader.empty()) {
+    const std::size_t begins = binary_.size() - reader.remaining();
+    const Result<RawComponent> component = read_component(reader);
+    if (!component) return std::nullopt;
+    const Protocol protocol = component->info->protocol;
+    if (before && protocol != Protocol::p2p) return std::nullopt;
+    if (protocol == Protocol::p2p_circuit) before = Multiaddr(binary_.substr(0, begins));
+  }
+  const auto peer = before ? before->peer_id() : std::nullopt;
+  return peer ? std::optional(Relay{*peer, *std::move(before)}) : std::nullopt;
+}
+
 Multiaddr Multiaddr::without_peer_id() const {
   ByteReader reader(bytes());
   std::size_t last_begins = 0;

@@ -87,6 +87,9 @@ class Multiaddr {
 
   // The peer the address leads to: its last /p2p, unless that names the relay before a /p2p-circuit.
   [[nodiscard]] std::optional<PeerId> peer_id() const;
+  // For [address]/p2p/<relay>/p2p-circuit with nothing after but /p2p.
+  struct Relay;
+  [[nodiscard]] std::optional<Relay> relay() const;
   [[nodiscard]] Multiaddr without_peer_id() const;
   // Replaces the peer id, if there is one. Fails when the address would grow beyond its limits.
   [[nodiscard]] Result<Multiaddr> with_peer_id(const PeerId& peer) const;
@@ -107,6 +110,11 @@ class Multiaddr {
   explicit Multiaddr(std::string binary) : binary_(std::move(binary)) {}
 
   std::string binary_;  // a string for its small-buffer and comparison operators
+};
+
+struct Multiaddr::Relay {
+  PeerId peer;
+  Multiaddr address;  // where it can be dialled, with its peer id, which may be all there is
 };
 
 }  // namespace dig

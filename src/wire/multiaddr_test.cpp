@@ -378,5 +378,21 @@ TEST(Multiaddr, ComparesAndHashesByValue) {
   EXPECT_EQ(set.size(), 2U);
 }
 
+TEST(Multiaddr, ARelayedAddressHasTheRelayInIt) {
+  const std::string relay = "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA";
+  const std::string peer = "/p2p/QmaCpDMGvV2BGHeYERUEnRQAwe3N8SzbUtfsmvsqQLuvuJ";
+  const std::string at = "/ip4/192.0.2.1/tcp/4001/p2p/" + relay;
+  for (const std::string& text : {at + "/p2p-circuit", at + "/p2p-circuit" + peer}) {
+    const auto found = Multiaddr::parse(text)->relay();
+    ASSERT_TRUE(found) << text;
+    EXPECT_EQ(found->peer.to_string(), relay);
+    EXPECT_EQ(found->address.to_string(), at);
+  }
+  EXPECT_EQ(Multiaddr::parse("/p2p/" + relay + "/p2p-circuit" + peer)->relay()->address.to_string(), "/p2p/" + relay);
+  for (const std::string& text : {at, at + "/p2p-circuit/webrtc" + peer, std::string("/ip4/192.0.2.1/tcp/1")}) {
+    EXPECT_FALSE(Multiaddr::parse(text)->relay()) << text;
+  }
+}
+
 }  // namespace
 }  // namespace dig
