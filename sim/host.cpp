@@ -10,6 +10,7 @@ namespace {
 
 // A timer that stays due after it was handled would keep a real loop busy for ever.
 constexpr std::uint64_t k_max_timers_in_a_row = 1000;
+constexpr UnixTime k_wall_at_start{1'800'000'000};  // the same for everybody
 
 node::ConnectionId connection_of(SocketId id) { return node::ConnectionId{id.value}; }
 SocketId socket_of(node::ConnectionId id) { return SocketId{id.value}; }
@@ -81,6 +82,8 @@ const node::ConnectEnded* Host::connected(node::OperationId operation) const {
 void Host::restart() {
   if (core_) return;
   core_ = std::make_unique<node::NodeCore>(identity_, rng_, node::NodeCore::Config{"sim", spec_.limits});
+  const auto since_start = std::chrono::duration_cast<std::chrono::seconds>(events_.now().since_origin);
+  core_->set_wall_clock(local_now(), {k_wall_at_start.seconds + since_start.count()});
   core_->set_addresses(local_now(), {address()});
   network_.listen(*this, spec_.endpoint);
   pump();

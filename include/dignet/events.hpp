@@ -73,12 +73,16 @@ struct PeerDisconnected {
   std::string peer_id;
   Error reason;
 };
-struct ListenAddressesChanged {
+struct ListenAddressesChanged {  // relayed ones among them
   std::vector<std::string> addresses;
+};
+struct ReservationLost {  // a relay is not kept any more
+  std::string relay_peer_id;
+  Error reason;
 };
 struct Warning {
   Error error;
 };
-using NodeEvent = std::variant<PeerConnected, PeerIdentified, PeerDisconnected, ListenAddressesChanged, Warning>;
+using NodeEvent = std::variant<PeerConnected, PeerIdentified, PeerDisconnected, ListenAddressesChanged, ReservationLost, Warning>;
 
 }  // namespace dignet

@@ -17,7 +17,7 @@ constexpr std::array k_methods = {
     MethodRow{Tier::traversal, Method::punch_udp, "traversal", "punch-udp", 1, 10s, 2s, false},
     MethodRow{Tier::traversal, Method::punch_tcp, "traversal", "punch-tcp", 1, 10s, 2s, false},
     MethodRow{Tier::traversal, Method::webrtc, "traversal", "webrtc", 1, 10s, 2s, false},
-    MethodRow{Tier::traversal, Method::circuit, "traversal", "circuit", 1, 10s, 2s, false},
+    MethodRow{Tier::traversal, Method::circuit, "traversal", "circuit", 1, 10s, 2s, true},
     MethodRow{Tier::peer_turn, Method::turn_udp, "peer-turn", "turn-udp", 2, 10s, 1s, false},
     MethodRow{Tier::peer_turn, Method::turn_tcp, "peer-turn", "turn-tcp", 2, 10s, 1s, false},
     MethodRow{Tier::peer_turn, Method::turn_tls, "peer-turn", "turn-tls", 2, 10s, 1s, false},

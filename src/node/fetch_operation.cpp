@@ -6,8 +6,30 @@
 #include <utility>
 
 #include "node/store_service.hpp"
+#include "store/merkle.hpp"
 
 namespace dig::node {
+namespace {
+
+const ladder::MethodRow& row_of(bool is_relayed) {
+  return is_relayed ? ladder::method_row(ladder::Tier::traversal, ladder::Method::circuit)
+                    : ladder::method_row(ladder::Tier::direct, ladder::Method::tcp);
+}
+
+// What a circuit allows besides handshakes, framing and proofs.
+std::optional<std::uint64_t> allowance_of(const LinkPath& path) {
+  constexpr std::uint64_t k_handshakes = 8 * 1024;
+  if (!path.is_relayed || path.limit.data == 0) return std::nullopt;
+  const std::uint64_t content = path.limit.data - path.limit.data / 16;
+  return content > k_handshakes ? content - k_handshakes : 0;
+}
+
+std::uint64_t bytes_of(const Manifest& manifest, std::uint64_t first, std::uint64_t count) {
+  const std::uint64_t begin = std::min(store::chunk_offset(first), manifest.size);
+  return std::min(count * store::k_chunk_size, manifest.size - begin);
+}
+
+}  // namespace
 
 // The fetching side of one store stream. Keeps what came until the operation drains it.
 class FetchOperation::Client final : public StreamHandler {
@@ -112,7 +134,7 @@ void FetchOperation::dial(Instant now, exchange::HolderId id) {
     return;
   }
   holder.is_dialling = true;
-  host_.dial_holder(now, id_, id, holder.spec, log_);
+  host_.dial_holder(now, id_, id, holder.spec, spec_.tiers, log_);
 }
 
 void FetchOperation::handle_connected(Instant now, exchange::HolderId id, const Result<ConnectionId>& result,
@@ -137,6 +159,8 @@ void FetchOperation::open_stream(Instant now, exchange::HolderId id, PeerLink& l
   Client* const raw = client.get();
   holder.connection = link.id();
   holder.path = link.path().address.to_string();
+  holder.is_relayed = link.path().is_relayed;
+  holder.allowance = allowance_of(link.path());
   holder.client = raw;
   holder.is_ready = false;
   holder.was_reached = true;
@@ -157,7 +181,7 @@ void FetchOperation::choose_path() {
   path_holder_ = next->first;
   const Holder& holder = next->second;
   if (holder.path == current_path_) return;
-  const auto& row = ladder::method_row(ladder::Tier::direct, ladder::Method::tcp);
+  const auto& row = row_of(holder.is_relayed);
   host_.put(PathChosen{id_, ladder::path_event(row, std::exchange(current_path_, holder.path), holder.path,
                                                holder.spec.peer.to_string())});
 }
@@ -182,7 +206,7 @@ void FetchOperation::lose(Instant now, exchange::HolderId id, const Error& why) 
   if (holder.is_dropped) return;
   if (!holder.is_ready && (!unreachable_ || why.info().kind == ErrorKind::integrity)) unreachable_ = why;
   const bool is_by_chance = why.info().kind != ErrorKind::integrity && why.code() != Errc::protocol_not_supported &&
-                            why.code() != Errc::dialled_self;
+                            why.code() != Errc::dialled_self && why.code() != Errc::circuit_limit_reached;
   // The connection may be dead without anybody having noticed yet.
   if (why.code() == Errc::phase_timeout || why.code() == Errc::peer_silent) holder.silent = holder.connection;
   if (holder.was_reached && is_by_chance && holder.redials < limits_.max_redials) {
@@ -298,6 +322,7 @@ void FetchOperation::handle_fetch_event(Instant now, exchange::FetchEvent& event
     const std::optional<Manifest> chosen = manifest_ ? manifest_ : fetch_.snapshot().manifest;
     if (!chosen) return;
     const exchange::ArchiveId archive{spec_.target.store, chosen->root, chosen->size};
+    if (!take_allowance(now, chunks->holder, bytes_of(*chosen, chunks->first, chunks->count))) return;
     ask(now, chunks->holder, [&](Holder& /*holder*/, exchange::ExchangeClient& client) -> Result<void> {
       DIG_CHECK(client.request_chunks(now, archive, chunks->first, chunks->count));
       return {};
@@ -321,6 +346,23 @@ void FetchOperation::handle_fetch_event(Instant now, exchange::FetchEvent& event
   } else if (auto* failed = std::get_if<exchange::FetchFailed>(&event)) {
     end(now, std::unexpected(std::move(failed->error)));
   }
+}
+
+// circuit-v2 spec: a relay ends a circuit that exceeds its limit, so nothing is begun that would not fit.
+bool FetchOperation::take_allowance(Instant now, exchange::HolderId id, std::uint64_t bytes) {
+  Holder& holder = holders_.at(id);
+  if (!holder.allowance) return true;
+  if (*holder.allowance >= bytes) {
+    *holder.allowance -= bytes;
+    return true;
+  }
+  const Error why(Errc::circuit_limit_reached, "the relay allows " + std::to_string(*holder.allowance) +
+                                                   " more bytes of content, " + std::to_string(bytes) +
+                                                   " were to come");
+  log_.end(log_.begin(now, row_of(true), holder.path), now, dignet::Outcome::failed, why);
+  tell_attempts();
+  if (PeerLink* link = host_.find_link(holder.connection)) link->reset(now, holder.stream, 0, why);
+  return false;
 }
 
 template <class Request>

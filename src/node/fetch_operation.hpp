@@ -40,7 +40,7 @@ class FetchHost : public virtual OutputSink {
   [[nodiscard]] virtual PeerLink* find_link(ConnectionId connection) = 0;
   // Answered by FetchOperation::handle_connected.
   virtual void dial_holder(Instant now, OperationId operation, exchange::HolderId holder, const HolderSpec& spec,
-                           ladder::AttemptLog& log) = 0;
+                           const ladder::TierSet& tiers, ladder::AttemptLog& log) = 0;
   virtual void cancel_dials(Instant now, OperationId operation) = 0;
   // Answered by FetchOperation::handle_disk.
   [[nodiscard]] virtual DiskRequestId ask_disk(OperationId operation, decltype(DiskRequest::request) request) = 0;
@@ -90,7 +90,9 @@ class FetchOperation {
     std::uint32_t redials = 0;
     std::optional<Instant> redial_at;
     std::string path;
-    std::uint64_t received = 0;  // chunk bytes
+    bool is_relayed = false;
+    std::optional<std::uint64_t> allowance;  // chunk bytes that may still be asked for on this path; absent: no limit
+    std::uint64_t received = 0;              // chunk bytes
     exchange::RequestId have_request;
     exchange::RequestId manifest_request;
   };
@@ -109,6 +111,8 @@ class FetchOperation {
   // request(Holder&, ExchangeClient&) -> Result<void>
   template <class Request>
   void ask(Instant now, exchange::HolderId id, Request request);
+  // Takes it from the allowance of the holder's path. False: the path allows no more, and the holder is lost.
+  [[nodiscard]] bool take_allowance(Instant now, exchange::HolderId id, std::uint64_t bytes);
   void drop(Instant now, const exchange::DropHolder& dropped);
   void end(Instant now, Result<void> result);
   [[nodiscard]] std::uint64_t window() const;

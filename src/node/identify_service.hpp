@@ -25,6 +25,7 @@ class IdentifyService {
 
   // False when nothing changed.
   bool set_addresses(std::vector<Multiaddr> addresses);
+  [[nodiscard]] const std::vector<Multiaddr>& addresses() const noexcept { return addresses_; }
 
   // For inbound streams.
   [[nodiscard]] std::unique_ptr<StreamHandler> make_responder(const PeerLink& link,

@@ -2,7 +2,11 @@
 // The way that a connection goes.
 #pragma once
 
+#include <optional>
+
 #include "base/endpoint.hpp"
+#include "base/time.hpp"
+#include "wire/circuit_message.hpp"
 #include "wire/multiaddr.hpp"
 
 namespace dig::node {
@@ -13,10 +17,15 @@ struct LinkPath {
   Endpoint remote;
   Multiaddr address;  // of the peer, as it was reached: /ip4/192.0.2.1/tcp/4001, or with /p2p-circuit
   bool is_relayed = false;
+  circuit::Limit limit;  // of a circuit, as the relay announces it
+  Instant since;         // then it began to count
 
   [[nodiscard]] static LinkPath tcp(const Endpoint& local, const Endpoint& remote) {
-    return {local, remote, Multiaddr::tcp(remote), false};
+    return {local, remote, Multiaddr::tcp(remote)};
   }
+  // A circuit over the connection that goes `relay`'s way, to the relay `by`.
+  [[nodiscard]] static LinkPath circuit(Instant now, const LinkPath& relay, const PeerId& by, const PeerId& peer,
+                                        const circuit::Limit& limit);
 };
 
 }  // namespace dig::node

@@ -8,6 +8,7 @@
 #include "proto/connection/yamux_connection.hpp"
 #include "proto/identify/identify_stream.hpp"
 #include "proto/ping/ping.hpp"
+#include "proto/relay/protocol.hpp"
 
 namespace dig::node {
 
@@ -18,8 +19,12 @@ NodeCore::NodeCore(const Identity& identity, Rng& rng, Config config)
       limiter_(config_.limits.accepts),
       stores_(pool_, config_.limits.stores),
       identify_(identity, config_.agent_version, *this),
+      relay_(identity, rng, *this, config_.limits.relay),
+      keeper_(identity.peer_id(), rng, config_.limits.reservations),
       protocols_{std::string(identify::k_protocol), std::string(identify::k_push_protocol),
-                 std::string(ping::k_protocol), std::string(k_store_protocol)} {}
+                 std::string(ping::k_protocol), std::string(k_store_protocol), std::string(relay::k_stop_protocol)} {
+  relay_.server().set_mode(relay::RelayMode::off);
+}
 
 // Operations refer to handlers on links, and handlers to the services: in this order nobody outlives what it refers to.
 // Handlers that go look for their link, so the table is empty before they do.
@@ -52,6 +57,7 @@ bool NodeCore::evict_idle(Instant now) {
     PeerLink& link = *entry.link;
     const auto since = link.idle_since();
     if (link.direction() != Direction::inbound || !link.is_established() || link.is_closed() || !since) continue;
+    if (relay_.carries_reservation(id) || link.path().is_relayed) continue;
     if (longest == nullptr || *since < *longest->idle_since()) longest = &link;
   }
   if (longest == nullptr) return false;
@@ -87,7 +93,7 @@ void NodeCore::handle_dial_failed(Instant now, DialId dial, const Error& error) 
   if (ref.empty()) return;
   Dialling& dialling = diallings_.at(ref.mapped().dialling);
   dialling.dials.erase(ref.mapped().index);
-  dialling.connector.handle_failed(now, ref.mapped().index, error);
+  dialling.reacher.handle_failed(now, ref.mapped().index, error);
   drain_dialling(now, ref.mapped().dialling);
   settle(now);
 }
@@ -95,7 +101,7 @@ void NodeCore::handle_dial_failed(Instant now, DialId dial, const Error& error) 
 void NodeCore::handle_resolved(Instant now, ResolveId id, Result<std::vector<IpAddress>> addresses) {
   const auto ref = look_ups_.extract(id);
   if (ref.empty()) return;
-  diallings_.at(ref.mapped().dialling).connector.handle_resolved(now, ref.mapped().index, std::move(addresses));
+  diallings_.at(ref.mapped().dialling).reacher.handle_resolved(now, ref.mapped().index, std::move(addresses));
   drain_dialling(now, ref.mapped().dialling);
   settle(now);
 }
@@ -143,7 +149,8 @@ bool NodeCore::wants_bytes(ConnectionId id) const {
 }
 
 void NodeCore::set_addresses(Instant now, std::vector<Multiaddr> addresses) {
-  if (identify_.set_addresses(std::move(addresses))) push_identify(now);
+  own_addresses_ = std::move(addresses);
+  publish_addresses(now);
 }
 
 void NodeCore::push_identify(Instant now) {
@@ -174,6 +181,8 @@ std::unique_ptr<StreamHandler> NodeCore::make_handler(Instant now, PeerLink& lin
   if (protocol == ping::k_protocol) return make_ping_responder();
   if (protocol == identify::k_protocol) return identify_.make_responder(link, protocols_);
   if (protocol == identify::k_push_protocol) return identify_.make_push_receiver(now, link);
+  if (protocol == relay::k_hop_protocol) return relay_.make_hop_handler(now, link);
+  if (protocol == relay::k_stop_protocol) return make_circuit_responder(now, *this, link.id());
   if (links_.at(link.id()).app_streams >= config_.limits.max_app_streams_per_connection) return nullptr;
   AppStreamSink& sink = *this;
   return std::make_unique<AppStream>(sink, link.id(), link.peer(), protocol);
@@ -192,7 +201,7 @@ void NodeCore::handle_established(Instant now, PeerLink& link) {
   if (const auto dial = std::exchange(entry.dial, std::nullopt)) {
     const auto dialling = diallings_.find(dial->dialling);
     if (dialling != diallings_.end()) {
-      dialling->second.connector.handle_established(now, dial->index);
+      dialling->second.reacher.handle_established(now, dial->index);
       drain_dialling(now, dial->dialling);
     }
   }
@@ -209,18 +218,27 @@ void NodeCore::handle_link_closed(Instant now, PeerLink& link, const Error& why)
     peers_.erase(peer);
     break;
   }
+  if (link.is_established() && !link.path().is_relayed) {
+    relay_.handle_link_closed(link);
+    keeper_.handle_connection_closed(now, {link.id().value});
+    drain_keeper(now);
+  }
   if (const auto dial = std::exchange(entry.dial, std::nullopt)) {
     const auto dialling = diallings_.find(dial->dialling);
     if (dialling == diallings_.end()) return;
     dialling->second.handshakes.erase(dial->index);
-    dialling->second.connector.handle_failed(now, dial->index, why);
+    dialling->second.reacher.handle_failed(now, dial->index, why);
     drain_dialling(now, dial->dialling);
   }
 }
 
 void NodeCore::handle_link_active(PeerLink& link) {
   touched_.insert(link.id());
-  put(Flush{link.id()});
+  if (const auto carrier = carriers_.find(link.id()); carrier != carriers_.end()) {
+    mark_stream_active(carrier->second.connection, carrier->second.stream);
+  } else {
+    put(Flush{link.id()});
+  }
 }
 
 void NodeCore::end_handshake(Link& entry) {
@@ -261,7 +279,7 @@ void NodeCore::handle_timeout(Instant now) {
   for (const auto& [id, dialling] : diallings_) diallings.push_back(id);
   for (const DiallingId id : diallings) {
     if (const auto found = diallings_.find(id); found != diallings_.end()) {
-      found->second.connector.handle_timeout(now);
+      found->second.reacher.handle_timeout(now);
       drain_dialling(now, id);
     }
   }
@@ -277,6 +295,10 @@ void NodeCore::handle_timeout(Instant now) {
     const auto deadline = fetch->next_timeout();
     if (deadline && *deadline <= now) fetch->handle_timeout(now);
   }
+  relay_.handle_timeout(now);
+  keeper_.handle_timeout(now);
+  drain_keeper(now);
+  end_late_carriers(now);
   settle(now);
 }
 
@@ -284,10 +306,11 @@ std::optional<Instant> NodeCore::next_timeout() const {
   std::optional<Instant> next;
   if (!schedule_.empty()) next = schedule_.begin()->first;
   for (const auto& [id, leaving] : leaving_) next = earliest(next, leaving.deadline);
-  for (const auto& [id, dialling] : diallings_) next = earliest(next, dialling.connector.next_timeout());
+  for (const auto& [id, dialling] : diallings_) next = earliest(next, dialling.reacher.next_timeout());
   for (const auto& [id, connect] : connects_) next = earliest(next, connect.deadline);
   for (const auto& [id, fetch] : fetches_) next = earliest(next, fetch->next_timeout());
-  return next;
+  for (const auto& [id, deadline] : ending_carriers_) next = earliest(next, deadline);
+  return earliest(next, earliest(relay_.server().next_timeout(), keeper_.next_timeout()));
 }
 
 std::optional<NodeOutput> NodeCore::poll_output() {
@@ -298,6 +321,16 @@ std::optional<NodeOutput> NodeCore::poll_output() {
 }
 
 void NodeCore::settle(Instant now) {
+  do {
+    drain_active(now);
+    tidy_up(now);
+  } while (!active_.empty() || !active_streams_.empty() || !closed_.empty());
+  for (const ConnectionId id : std::exchange(touched_, {})) {
+    if (const auto found = links_.find(id); found != links_.end()) reschedule(found->second);
+  }
+}
+
+void NodeCore::drain_active(Instant now) {
   while (!active_.empty()) {
     const OperationId id = *active_.begin();
     active_.erase(active_.begin());
@@ -306,21 +339,29 @@ void NodeCore::settle(Instant now) {
     found->second->drain(now);
     if (found->second->is_over()) fetches_.erase(found);
   }
+  for (const auto& [connection, stream] : std::exchange(active_streams_, {})) {
+    if (PeerLink* link = find_link(connection)) link->service(now, stream);
+  }
+}
+
+void NodeCore::tidy_up(Instant now) {
   reset_evicted_store_streams(now);
   for (DiskRequest& request : stores_.take_requests(next_id_)) put(std::move(request));
   for (const ConnectionId id : std::exchange(closed_, {})) {
     const auto found = links_.find(id);
     if (found == links_.end()) continue;
     if (found->second.scheduled) schedule_.erase({*found->second.scheduled, id});
-    if (found->second.has_transport) {
+    const bool has_transport = found->second.has_transport;
+    if (has_transport) {
       // The connection still has to say goodbye, and what was written before.
-      put(CloseConnection{id, true});
       leaving_[id] = {std::move(found->second.link), now + config_.limits.linger};
     }
     links_.erase(found);
-  }
-  for (const ConnectionId id : std::exchange(touched_, {})) {
-    if (const auto found = links_.find(id); found != links_.end()) reschedule(found->second);
+    if (carriers_.contains(id)) {
+      end_carrier(now, id);
+    } else if (has_transport) {
+      put(CloseConnection{id, true});
+    }
   }
 }
 

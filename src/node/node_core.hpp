@@ -18,11 +18,13 @@
 #include "base/rng.hpp"
 #include "ladder/tier_set.hpp"
 #include "node/app_stream.hpp"
-#include "node/connector.hpp"
+#include "node/circuit_client.hpp"
 #include "node/fetch_operation.hpp"
 #include "node/identify_service.hpp"
 #include "node/outputs.hpp"
 #include "node/peer_link.hpp"
+#include "node/reacher.hpp"
+#include "node/relay_service.hpp"
 #include "node/store_service.hpp"
 #include "proto/yamux/session.hpp"
 #include "wire/identity.hpp"
@@ -45,7 +47,11 @@ struct NodeStatus {
   AcceptLimiter::Status accepts;
 };
 
-class NodeCore final : private ProtocolHost, private FetchHost, private AppStreamSink {
+class NodeCore final : private ProtocolHost,
+                       private FetchHost,
+                       private AppStreamSink,
+                       private RelayHost,
+                       private CircuitClientHost {
  public:
   struct Limits {
     std::size_t max_connections = 512;
@@ -53,14 +59,17 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
     std::size_t max_inbound_per_source = 64;  // standing, of one address prefix: identities are free, addresses are not
     std::size_t max_app_streams_per_connection = 256;  // inbound, over all application protocols
     std::size_t max_rest_bytes = std::size_t{32}
-                                 << 20U;  // of ended application streams, read by nobody yet; all of them
-    Duration linger = 6s;                 // of a closed connection that still has bytes to send
+                                 << 20U;    // of ended application streams, read by nobody yet; all of them
+    Duration linger = 6s;                   // of a closed connection that still has bytes to send
+    std::size_t max_inbound_circuits = 64;  // that peers have opened to this node, by whatever relay
     AcceptLimiter::Limits accepts;
     yamux::Limits yamux;
     PeerLink::Limits link;
     StoreService::Limits stores;
     FetchOperation::Limits fetch;
-    Connector::Limits connect;
+    Reacher::Limits reach;
+    relay::RelayServer::Limits relay;
+    relay::ReservationKeeper::Limits reservations;
   };
   struct Config {
     std::string agent_version;
@@ -86,6 +95,8 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   void settle(Instant now);
   // The addresses others can dial; connected peers are told of a change (identify push).
   void set_addresses(Instant now, std::vector<Multiaddr> addresses);
+  // For what other machines are told as a time of the day.
+  void set_wall_clock(Instant now, UnixTime wall) { wall_ = {now, wall}; }
 
   // --- what is to be done, drained by the shell ---
   [[nodiscard]] std::size_t poll_bytes(Instant now, ConnectionId id, MutableBytes out);
@@ -100,6 +111,11 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   // Cancels every operation and closes every connection.
   void close_all(Instant now);
   OperationId fetch(Instant now, FetchSpec spec);
+  // Whether this node relays for others (circuit relay v2).
+  void set_relay(Instant now, bool is_on);
+  // Keeps a reservation at a relay, so that others reach this node there. Errors: those of
+  // ReservationKeeper::add_relay.
+  [[nodiscard]] Result<void> add_relay(Instant now, const PeerId& relay, std::vector<Multiaddr> addresses);
   [[nodiscard]] Result<void> want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count);
   void finish_fetch(Instant now, OperationId fetch);
   void cancel(Instant now, OperationId operation);
@@ -114,23 +130,31 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   [[nodiscard]] NodeStatus snapshot() const;
 
  private:
-  // Who wanted a dial: a connect operation, or a holder of a fetch.
   struct ConnectOperation {
     ConnectSpec spec;
     ladder::AttemptLog log;
     Instant deadline;
   };
+  struct HolderOf {
+    OperationId fetch;
+    exchange::HolderId holder;
+  };
   struct Dialling {  // one peer being reached
-    OperationId operation;
-    std::optional<exchange::HolderId> holder;  // of a fetch
+    // Who wants it: a connect operation, a fetch, the dial of a circuit through this peer, a reservation at it.
+    std::variant<OperationId, HolderOf, DialId, relay::AttemptId> owner;
     PeerId peer;
-    Connector connector;
-    std::map<std::size_t, DialId> dials;
-    std::map<std::size_t, ConnectionId> handshakes;
+    std::unique_ptr<ladder::AttemptLog> own_log;  // where the owner has none
+    Reacher reacher;
+    std::map<DialIndex, DialId> dials{};
+    std::map<DialIndex, ConnectionId> handshakes{};
     bool has_connected = false;  // somebody listens there, whatever became of the handshake
   };
   using DiallingId = std::uint64_t;
   struct DialRef {
+    DiallingId dialling = 0;
+    DialIndex index;
+  };
+  struct LookUpRef {
     DiallingId dialling = 0;
     std::size_t index = 0;
   };
@@ -159,14 +183,50 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   void put(NodeOutput output) override { outputs_.push_back(std::move(output)); }
   void mark_active(OperationId operation) override { active_.insert(operation); }
   [[nodiscard]] PeerLink* find_link(const PeerId& peer, std::optional<ConnectionId> except) override;
-  [[nodiscard]] PeerLink* find_link(ConnectionId connection) override;
+  [[nodiscard]] PeerLink* find_link(ConnectionId connection) override;  // also of RelayHost
   void dial_holder(Instant now, OperationId operation, exchange::HolderId holder, const HolderSpec& spec,
-                   ladder::AttemptLog& log) override;
+                   const ladder::TierSet& tiers, ladder::AttemptLog& log) override;
   void cancel_dials(Instant now, OperationId operation) override;
   [[nodiscard]] DiskRequestId ask_disk(OperationId operation, decltype(DiskRequest::request) request) override;
   void add_app_stream(AppStream& stream) override;
   void remove_app_stream(AppStream& stream) override;
   void keep_rest(AppStream& stream, AppStreamRest rest) override;
+
+  // RelayHost
+  [[nodiscard]] PeerLink* find_direct_link(const PeerId& peer, std::optional<ConnectionId> except) override;
+  void mark_stream_active(ConnectionId connection, StreamId stream) override {
+    active_streams_.emplace(connection, stream);
+  }
+  [[nodiscard]] UnixTime wall(Instant now) const override;
+  // CircuitClientHost
+  [[nodiscard]] std::optional<ConnectionId> handle_circuit_made(Instant now, DialId dial, const CircuitCarrier& carrier,
+                                                                const circuit::Limit& limit) override;
+  void handle_circuit_failed(Instant now, DialId dial, const Error& why) override;
+  [[nodiscard]] bool admits_circuit(ConnectionId relay) const override;
+  [[nodiscard]] ConnectionId handle_circuit_accepted(Instant now, const CircuitCarrier& carrier,
+                                                     const relay::CircuitOffered& offer) override;
+  void handle_reserved(Instant now, relay::AttemptId attempt, relay::GrantedReservation reservation) override;
+  void handle_reserve_failed(Instant now, relay::AttemptId attempt, const Error& why) override;
+  void handle_carried_bytes(Instant now, ConnectionId id, BytesView bytes) override;
+  void handle_carried_eof(Instant now, ConnectionId id) override;
+  void handle_carrier_lost(Instant now, ConnectionId id, const Error& why) override;
+  [[nodiscard]] std::size_t poll_carried(Instant now, ConnectionId id, MutableBytes out) override;
+  [[nodiscard]] bool wants_carried(ConnectionId id) const override;
+  [[nodiscard]] bool is_carried_over(ConnectionId id) const override;
+
+  // node_core_circuits.cpp
+  void dial_circuit(Instant now, DiallingId dialling, Reacher::DialCircuit& dial);
+  void ask_for_circuit(Instant now, DialId dial, PeerLink& relay);
+  [[nodiscard]] ConnectionId add_circuit(Instant now, Direction direction, const CircuitCarrier& carrier,
+                                         const circuit::Limit& limit, const PeerId& peer, std::optional<DialRef> dial);
+  void abandon_circuit(Instant now, DialId dial);
+  void end_carrier(Instant now, ConnectionId id);
+  void end_late_carriers(Instant now);
+  void drain_keeper(Instant now);
+  void handle_relay_reached(Instant now, DialId dial, const Result<ConnectionId>& relay);
+  void connect_relay(Instant now, relay::ConnectRelay& wanted);
+  void handle_keeper_connected(Instant now, relay::AttemptId attempt, const Result<ConnectionId>& connection);
+  void publish_addresses(Instant now);
 
   void add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
                 std::optional<PeerId> expected);
@@ -174,8 +234,9 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   void end_handshake(Link& entry);
   void start_dialling(Instant now, Dialling dialling);
   void drain_dialling(Instant now, DiallingId id);
-  void finish_dialling(Instant now, DiallingId id, const Result<std::size_t>& result);
-  void abandon_dial(Instant now, Dialling& dialling, std::size_t index);
+  void finish_dialling(Instant now, DiallingId id, const Result<DialIndex>& result);
+  void abandon_dial(Instant now, Dialling& dialling, DialIndex index);
+  void abandon_dialling(Instant now, DiallingId id);
   void end_connect(Instant now, OperationId id, Result<ConnectSuccess> result);
   void tell_attempts(OperationId id, ladder::AttemptLog& log);
   using AppStreamKey = std::pair<ConnectionId, StreamId>;
@@ -184,6 +245,8 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   void drop_rest(const AppStreamKey& key);
   // Closes the inbound connection that has been idle for longest; false: none is.
   [[nodiscard]] bool evict_idle(Instant now);
+  void drain_active(Instant now);
+  void tidy_up(Instant now);
   void reset_evicted_store_streams(Instant now);
   void reschedule(Link& entry);
 
@@ -194,6 +257,13 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   exchange::BufferPool pool_;
   StoreService stores_;
   IdentifyService identify_;
+  RelayService relay_;
+  relay::ReservationKeeper keeper_;
+  std::vector<Multiaddr> own_addresses_;  // without relayed ones
+  struct WallClock {
+    Instant at;
+    UnixTime wall;
+  } wall_{};
   std::vector<std::string> protocols_;
   std::set<std::string> app_protocols_;
 
@@ -209,7 +279,17 @@ class NodeCore final : private ProtocolHost, private FetchHost, private AppStrea
   std::map<OperationId, std::unique_ptr<FetchOperation>> fetches_;
   std::map<DiallingId, Dialling> diallings_;
   std::map<DialId, DialRef> dials_;
-  std::map<ResolveId, DialRef> look_ups_;
+  std::map<ResolveId, LookUpRef> look_ups_;
+  struct CircuitDial {
+    DialRef ref;
+    PeerId target;
+    std::optional<DiallingId> relay;  // while it is being reached
+  };
+  std::map<DialId, CircuitDial> circuit_dials_;
+  std::map<ConnectionId, CircuitCarrier> carriers_;  // of relayed links
+  std::map<ConnectionId, Instant> ending_carriers_;  // of links that are gone: until when the peer may finish too
+  std::set<std::pair<ConnectionId, StreamId>> active_streams_;
+  std::uint64_t next_circuit_ = 1;
   std::map<DiskRequestId, OperationId> disk_;
   std::map<AppStreamKey, AppStream*> app_streams_;
   std::map<AppStreamKey, AppStreamRest> rests_;  // until the application lets go of the stream

@@ -24,21 +24,22 @@ OperationId NodeCore::connect(Instant now, ConnectSpec spec) {
   } else if (operation.spec.peer == identity_.peer_id()) {
     end_connect(now, id, fail(Errc::dialled_self));
   } else {
-    start_dialling(now, {id,
-                         std::nullopt,
-                         operation.spec.peer,
-                         Connector(now, operation.spec.addresses, operation.log, config_.limits.connect),
-                         {},
-                         {}});
+    start_dialling(now, {.owner = id,
+                         .peer = operation.spec.peer,
+                         .own_log = nullptr,
+                         .reacher = Reacher(now, operation.spec.addresses, operation.spec.tiers, operation.log,
+                                            config_.limits.reach)});
   }
   settle(now);
   return id;
 }
 
 void NodeCore::dial_holder(Instant now, OperationId operation, exchange::HolderId holder, const HolderSpec& spec,
-                           ladder::AttemptLog& log) {
-  start_dialling(now,
-                 {operation, holder, spec.peer, Connector(now, spec.addresses, log, config_.limits.connect), {}, {}});
+                           const ladder::TierSet& tiers, ladder::AttemptLog& log) {
+  start_dialling(now, {.owner = HolderOf{operation, holder},
+                       .peer = spec.peer,
+                       .own_log = nullptr,
+                       .reacher = Reacher(now, spec.addresses, tiers, log, config_.limits.reach)});
 }
 
 void NodeCore::start_dialling(Instant now, Dialling dialling) {
@@ -51,30 +52,36 @@ void NodeCore::drain_dialling(Instant now, DiallingId id) {
   for (;;) {
     const auto found = diallings_.find(id);
     if (found == diallings_.end()) return;
-    auto event = found->second.connector.poll_event();
+    auto event = found->second.reacher.poll_event();
     if (!event) return;
-    if (auto* resolve = std::get_if<Connector::Resolve>(&*event)) {
+    if (auto* resolve = std::get_if<Reacher::Resolve>(&*event)) {
       const ResolveId look_up{next_id_++};
       look_ups_[look_up] = {id, resolve->index};
       put(ResolveName{look_up, std::move(resolve->name), resolve->family});
-    } else if (const auto* dial = std::get_if<Connector::Dial>(&*event)) {
+    } else if (const auto* dial = std::get_if<Reacher::DialDirect>(&*event)) {
       const DialId dial_id{next_id_++};
-      dials_[dial_id] = {id, dial->index};
-      found->second.dials[dial->index] = dial_id;
+      dials_[dial_id] = {id, dial->dial};
+      found->second.dials[dial->dial] = dial_id;
       put(DialTcp{dial_id, dial->remote});
-    } else if (const auto* cancelled = std::get_if<Connector::Cancel>(&*event)) {
-      abandon_dial(now, found->second, cancelled->index);
-    } else if (const auto* done = std::get_if<Connector::Done>(&*event)) {
+    } else if (auto* circuit = std::get_if<Reacher::DialCircuit>(&*event)) {
+      dial_circuit(now, id, *circuit);
+    } else if (const auto* cancelled = std::get_if<Reacher::Cancel>(&*event)) {
+      abandon_dial(now, found->second, cancelled->dial);
+    } else if (const auto* done = std::get_if<Reacher::Done>(&*event)) {
       finish_dialling(now, id, done->result);
       return;
     }
   }
 }
 
-void NodeCore::abandon_dial(Instant now, Dialling& dialling, std::size_t index) {
+void NodeCore::abandon_dial(Instant now, Dialling& dialling, DialIndex index) {
   if (const auto dial = dialling.dials.extract(index); !dial.empty()) {
-    dials_.erase(dial.mapped());
-    put(CancelDial{dial.mapped()});
+    if (index.is_circuit) {
+      abandon_circuit(now, dial.mapped());
+    } else {
+      dials_.erase(dial.mapped());
+      put(CancelDial{dial.mapped()});
+    }
   }
   if (const auto handshake = dialling.handshakes.extract(index); !handshake.empty()) {
     Link& entry = links_.at(handshake.mapped());
@@ -83,7 +90,7 @@ void NodeCore::abandon_dial(Instant now, Dialling& dialling, std::size_t index) 
   }
 }
 
-void NodeCore::finish_dialling(Instant now, DiallingId id, const Result<std::size_t>& result) {
+void NodeCore::finish_dialling(Instant now, DiallingId id, const Result<DialIndex>& result) {
   Dialling dialling = std::move(diallings_.extract(id).mapped());
   std::erase_if(look_ups_, [&](const auto& entry) { return entry.second.dialling == id; });
   Result<ConnectionId> connection = fail(Errc::all_tiers_failed);
@@ -96,37 +103,46 @@ void NodeCore::finish_dialling(Instant now, DiallingId id, const Result<std::siz
         result.error().info().kind == ErrorKind::integrity || code == Errc::dialled_self || code == Errc::cancelled;
     connection = says_more ? std::unexpected(result.error()) : fail(Errc::all_tiers_failed, result.error().message());
   }
-  if (dialling.holder) {
-    if (const auto fetch = fetches_.find(dialling.operation); fetch != fetches_.end()) {
-      fetch->second->handle_connected(now, *dialling.holder, connection, dialling.has_connected);
+  if (const auto* holder = std::get_if<HolderOf>(&dialling.owner)) {
+    if (const auto fetch = fetches_.find(holder->fetch); fetch != fetches_.end()) {
+      fetch->second->handle_connected(now, holder->holder, connection, dialling.has_connected);
     }
-    return;
+  } else if (const auto* circuit = std::get_if<DialId>(&dialling.owner)) {
+    handle_relay_reached(now, *circuit, connection);
+  } else if (const auto* attempt = std::get_if<relay::AttemptId>(&dialling.owner)) {
+    handle_keeper_connected(now, *attempt, connection);
+  } else if (const OperationId operation = std::get<OperationId>(dialling.owner); !connection) {
+    end_connect(now, operation, std::unexpected(connection.error()));
+  } else {
+    const PeerLink& link = *links_.at(*connection).link;
+    end_connect(
+        now, operation,
+        ConnectSuccess{*connection, ladder::path_event(dialling.reacher.method_of(*result), {},
+                                                       link.path().address.to_string(), link.peer().to_string())});
   }
-  if (!connection) {
-    end_connect(now, dialling.operation, std::unexpected(connection.error()));
-    return;
-  }
-  const PeerLink& link = *links_.at(*connection).link;
-  end_connect(
-      now, dialling.operation,
-      ConnectSuccess{*connection, ladder::path_event(dialling.connector.method(), {}, link.path().address.to_string(),
-                                                     link.peer().to_string())});
 }
 
 void NodeCore::cancel_dials(Instant now, OperationId operation) {
   std::vector<DiallingId> of_operation;
   for (const auto& [id, dialling] : diallings_) {
-    if (dialling.operation == operation) of_operation.push_back(id);
+    const auto* const holder = std::get_if<HolderOf>(&dialling.owner);
+    const auto* const connect = std::get_if<OperationId>(&dialling.owner);
+    const bool is_of_it =
+        (holder != nullptr && holder->fetch == operation) || (connect != nullptr && *connect == operation);
+    if (is_of_it) of_operation.push_back(id);
   }
-  for (const DiallingId id : of_operation) {
-    // Taken out first: nobody is to be told of the end of what was given up.
-    Dialling dialling = std::move(diallings_.extract(id).mapped());
-    std::erase_if(look_ups_, [&](const auto& entry) { return entry.second.dialling == id; });
-    dialling.connector.cancel(now);
-    while (auto event = dialling.connector.poll_event()) {
-      if (const auto* cancelled = std::get_if<Connector::Cancel>(&*event))
-        abandon_dial(now, dialling, cancelled->index);
-    }
+  for (const DiallingId id : of_operation) abandon_dialling(now, id);
+}
+
+void NodeCore::abandon_dialling(Instant now, DiallingId id) {
+  // Taken out first: nobody is to be told of the end of what was given up.
+  auto node = diallings_.extract(id);
+  if (node.empty()) return;
+  Dialling& dialling = node.mapped();
+  std::erase_if(look_ups_, [&](const auto& entry) { return entry.second.dialling == id; });
+  dialling.reacher.cancel(now);
+  while (auto event = dialling.reacher.poll_event()) {
+    if (const auto* cancelled = std::get_if<Reacher::Cancel>(&*event)) abandon_dial(now, dialling, cancelled->dial);
   }
 }
 
@@ -164,6 +180,8 @@ void NodeCore::close_all(Instant now) {
     cancel_dials(now, id);
     end_connect(now, id, fail(Errc::cancelled));
   }
+  for (const relay::KeptRelay& kept : keeper_.snapshot().relays) keeper_.remove_relay(kept.relay);
+  drain_keeper(now);
   settle(now);
   std::vector<ConnectionId> all;
   for (const auto& [id, entry] : links_) all.push_back(id);
@@ -171,7 +189,7 @@ void NodeCore::close_all(Instant now) {
     const auto found = links_.find(id);
     if (found == links_.end()) continue;
     Link& entry = found->second;
-    if (!entry.link->is_established()) {  // nobody there to say goodbye to
+    if (!entry.link->is_established() && !carriers_.contains(id)) {  // nobody there to say goodbye to
       entry.has_transport = false;
       put(CloseConnection{id, false});
     }

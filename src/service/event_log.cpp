@@ -51,6 +51,9 @@ struct NodeEventLog {
     log.info("addresses_changed count={}", event.addresses.size());
     for (const std::string& address : event.addresses) log.debug("address" + field("address", address));
   }
+  void operator()(const dignet::ReservationLost& event) const {
+    log.warn("reservation_lost" + field("relay", event.relay_peer_id) + field("reason", event.reason.message()));
+  }
   void operator()(const dignet::Warning& event) const {
     log.warn("warning" + field("code", event.error.info().code) + field("detail", event.error.message()));
   }

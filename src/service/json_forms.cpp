@@ -91,6 +91,11 @@ struct NodeEventForm {
   json::object operator()(const dignet::ListenAddressesChanged& event) const {
     return {{"event", "addresses"}, {"addresses", texts(event.addresses)}};
   }
+  json::object operator()(const dignet::ReservationLost& event) const {
+    json::object out{{"event", "reservation"}, {"state", "lost"}, {"relay", text(event.relay_peer_id)}};
+    append_error(out, event.reason);
+    return out;
+  }
   json::object operator()(const dignet::Warning& event) const {
     json::object out{{"event", "warning"}};
     append_error(out, event.error);
