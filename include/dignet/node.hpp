@@ -32,6 +32,8 @@ struct NodeOptions {
   std::vector<std::string> listen_addresses{};    // multiaddrs; replaces "all interfaces, preferred_port"
   std::vector<std::string> announce_addresses{};  // published in place of the addresses found
   std::string tiers{};                            // "1-4", "direct,peer-turn"; empty: all
+  std::vector<std::string> relays{};              // multiaddrs with /p2p: circuit relays to be reached through
+  bool is_relay = false;                          // relays for others, within limits
 };
 
 struct NodeIdentity {

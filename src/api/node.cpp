@@ -19,6 +19,8 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   shell.preferred_port = options.preferred_port;
   DIG_TRY(shell.listen_addresses, parse_addresses(options.listen_addresses));
   DIG_TRY(shell.announce_addresses, parse_addresses(options.announce_addresses));
+  DIG_TRY(shell.relays, parse_addresses(options.relays));
+  shell.is_relay = options.is_relay;
   shell.agent_version = std::string("dignet/") + k_version;
   return shell;
 }

@@ -25,6 +25,9 @@ void NodeFlags::define(CLI::App& app) {
   app.add_option("--announce", announce, "Publish this address in place of those found (may be repeated)")
       ->type_name("MULTIADDR")
       ->allow_extra_args(false);
+  app.add_option("--relay", relay, "Be reachable through this libp2p circuit relay (may be repeated)")
+      ->type_name("MULTIADDR")
+      ->allow_extra_args(false);
   app.add_option("--tiers", tiers, "Use only these tiers: numbers, names or ranges (1-4, direct,peer-turn)")
       ->type_name("LIST");
 }
@@ -44,6 +47,7 @@ dignet::NodeOptions serving_options(const Context& context, const NodeFlags& fla
   }
   options.announce_addresses =
       !flags.announce.empty() ? flags.announce : settings.announce.value_or(std::vector<std::string>{});
+  options.relays = !flags.relay.empty() ? flags.relay : settings.relay.value_or(std::vector<std::string>{});
   options.tiers = !flags.tiers.empty() ? flags.tiers : settings.tiers.value_or("");
   return options;
 }
@@ -51,6 +55,7 @@ dignet::NodeOptions serving_options(const Context& context, const NodeFlags& fla
 dignet::NodeOptions brief_options(const Context& context, const NodeFlags& flags) {
   dignet::NodeOptions options = serving_options(context, flags);
   options.listen = !flags.listen.empty() || flags.port >= 0;
+  if (!options.listen) options.relays.clear();  // nobody is to find it
   return options;
 }
 

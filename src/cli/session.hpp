@@ -20,13 +20,14 @@ namespace dig::cli {
 struct NodeFlags {
   std::vector<std::string> listen;
   std::vector<std::string> announce;
+  std::vector<std::string> relay;
   std::string tiers;
   int port = -1;
 
   void define(CLI::App& app);
   // True when a flag asks for something that only a node made for it can give.
   [[nodiscard]] bool is_any_given() const {
-    return !listen.empty() || !announce.empty() || !tiers.empty() || port >= 0;
+    return !listen.empty() || !announce.empty() || !relay.empty() || !tiers.empty() || port >= 0;
   }
 };
 

@@ -2,6 +2,7 @@
 #include "net/node_shell.hpp"
 
 #include <list>
+#include <map>
 #include <mutex>
 #include <utility>
 
@@ -90,6 +91,9 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
   });
   if (options.listen) DIG_CHECK(shell->bind(options));
   shell->find_addresses(options);
+  shell->core_->set_wall_clock(monotonic_now(), wall_now());
+  shell->core_->set_relay(monotonic_now(), options.is_relay);
+  DIG_CHECK(shell->use_relays(options.relays));
   return shell;
 }
 
@@ -127,6 +131,20 @@ void NodeShell::find_addresses(const ShellOptions& options) {
     // Only an address that names another peer refuses the own id; such a one is not ours to publish.
     if (auto own = address.with_peer_id(identity_.peer_id())) addresses_.push_back(std::move(*own));
   }
+}
+
+// One relay may have several addresses.
+Result<void> NodeShell::use_relays(const std::vector<Multiaddr>& relays) {
+  std::map<PeerId, std::vector<Multiaddr>> addresses;
+  for (const Multiaddr& relay : relays) {
+    const auto peer = relay.peer_id();
+    if (!peer || relay.has(Protocol::p2p_circuit)) {
+      return fail(Errc::invalid_argument, "a relay is /ip4/…/tcp/…/p2p/<peer id>, not " + relay.to_string());
+    }
+    addresses[*peer].push_back(relay);
+  }
+  for (auto& [peer, known] : addresses) DIG_CHECK(core_->add_relay(monotonic_now(), peer, std::move(known)));
+  return {};
 }
 
 void NodeShell::start(FactSink sink) {
@@ -215,6 +233,7 @@ void NodeShell::settle(Instant now) { pump(now); }
 void NodeShell::pump(Instant now) {
   if (is_pumping_) return;  // carrying out one output can end a wake-up of the transports, which comes back here
   is_pumping_ = true;
+  core_->set_wall_clock(now, wall_now());
   core_->settle(now);
   while (auto output = core_->poll_output()) {
     carry_out(now, *output);

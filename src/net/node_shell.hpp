@@ -30,6 +30,8 @@ struct ShellOptions {
   std::uint16_t preferred_port = 4001;        // 0: any
   std::vector<Multiaddr> listen_addresses;    // replaces "every interface, preferred_port"
   std::vector<Multiaddr> announce_addresses;  // replaces the addresses found
+  std::vector<Multiaddr> relays;              // with peer ids: where this node keeps reservations
+  bool is_relay = false;
   std::string agent_version;
 };
 
@@ -89,6 +91,7 @@ class NodeShell final : private TransportOwner {
 
   [[nodiscard]] Result<void> bind(const ShellOptions& options);
   void find_addresses(const ShellOptions& options);
+  [[nodiscard]] Result<void> use_relays(const std::vector<Multiaddr>& relays);
 
   // TransportOwner
   [[nodiscard]] bool admits(Instant now, const Endpoint& local, const Endpoint& remote) override;

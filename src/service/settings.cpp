@@ -26,6 +26,7 @@ struct ListKey {
 };
 constexpr ListKey k_lists[] = {{"listen", "DIGNET_LISTEN", &Settings::listen},
                                {"announce", "DIGNET_ANNOUNCE", &Settings::announce},
+                               {"relay", "DIGNET_RELAY", &Settings::relay},
                                {"stun", "DIGNET_STUN", &Settings::stun},
                                {"turn", "DIGNET_TURN", &Settings::turn}};
 struct TextKey {

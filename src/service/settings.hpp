@@ -20,6 +20,7 @@ struct Settings {
   std::optional<std::uint16_t> port;
   std::optional<std::vector<std::string>> listen;
   std::optional<std::vector<std::string>> announce;
+  std::optional<std::vector<std::string>> relay;  // circuit relays to be reached through
   std::optional<std::string> tiers;
   std::optional<std::string> log_level;
   std::optional<std::string> color;
