@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A js-libp2p node with TCP, Noise, yamux, identify and ping, for the interop tests and the benchmarks.
+// A js-libp2p node with TCP, Noise, yamux, identify, ping and circuit relay v2, for the interop tests and the benchmarks.
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
+import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { generateKeyPair, publicKeyToProtobuf } from '@libp2p/crypto/keys'
 import { identify, identifyPush } from '@libp2p/identify'
 import { peerIdFromMultihash, peerIdFromPrivateKey } from '@libp2p/peer-id'
@@ -38,19 +39,25 @@ async function make_identity (kind) {
   return { key: await key_makers.ed25519(), wire_key, peer_id }
 }
 
-// Returns the node and the PeerId that others know it by.
-export async function make_js_node (kind = 'ed25519') {
+// Returns the node and the PeerId that others know it by. `role` is 'relay', or 'at' with the address of a relay to be
+// reached through.
+export async function make_js_node (kind = 'ed25519', role = undefined, relay = undefined) {
   const { key, wire_key, peer_id } = await make_identity(kind)
   const with_wire_key = make => components => make(new Proxy(components, {
     get: (target, name) => name === 'privateKey' ? wire_key : target[name]
   }))
   const node = await createLibp2p({
     privateKey: key,
-    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-    transports: [tcp()],
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0', ...role === 'at' ? [`${relay}/p2p-circuit`] : []] },
+    transports: [tcp(), circuitRelayTransport()],
     connectionEncrypters: [with_wire_key(noise())],
     streamMuxers: [yamux()],
-    services: { identify: with_wire_key(identify()), identifyPush: with_wire_key(identifyPush()), ping: ping() },
+    services: {
+      identify: with_wire_key(identify()),
+      identifyPush: with_wire_key(identifyPush()),
+      ping: ping({ runOnLimitedConnection: true }),
+      ...role === 'relay' ? { relay: circuitRelayServer() } : {}
+    },
     // By itself js-libp2p takes 5 connections a second from one host and hides private addresses from dialling.
     connectionManager: { inboundConnectionThreshold: 1000, maxIncomingPendingConnections: 100 },
     connectionGater: { denyDialMultiaddr: () => false }

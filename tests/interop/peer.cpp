@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our end of the interop tests: takes commands from stdin, one a line, and prints what happens as JSON lines. peer.mjs
 // is the foreign end and speaks the same language.
-//   interop_peer HOME     handle PROTOCOL | dial ADDRESS | ping | echo STREAMS BYTES PROTOCOL | close | quit
-// `handle` answers streams of a protocol with what comes on them; `echo` opens streams of it and checks the answers.
+//   interop_peer HOME [relay | at ADDRESS]
+//   handle PROTOCOL | dial ADDRESS | ping | echo STREAMS BYTES PROTOCOL | close | quit
+// With `relay` it relays circuits for others, with `at` it is to be reached through the relay there. `handle` answers
+// streams of a protocol with what comes on them; `echo` opens streams of it and checks the answers.
 #include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <span>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "dignet/blocking.hpp"
@@ -180,6 +184,10 @@ class Peer {
            "\"peer_id\":" + quote(identified->peer_id) + ",\"agent\":" + quote(identified->agent_version) +
                ",\"addresses\":" + quote(identified->addresses) + ",\"protocols\":" + quote(identified->protocols) +
                ",\"observed\":" + quote(identified->observed_address));
+    } else if (const auto* changed = std::get_if<dignet::ListenAddressesChanged>(&event)) {
+      tell("addresses", "\"addresses\":" + quote(changed->addresses));
+    } else if (const auto* lost = std::get_if<dignet::ReservationLost>(&event)) {
+      tell_failure("reservation_lost", lost->reason);
     } else if (const auto* disconnected = std::get_if<dignet::PeerDisconnected>(&event)) {
       tell("disconnected",
            "\"peer_id\":" + quote(disconnected->peer_id) + ",\"reason\":" + quote(disconnected->reason.message()));
@@ -241,9 +249,12 @@ void run(dignet::Node& node) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  const std::span<char*> words(argv, static_cast<std::size_t>(argc));
+  if (words.size() < 2) return 2;
   dignet::NodeOptions options;
-  options.home = argv[1];
+  options.home = words[1];
+  options.is_relay = words.size() > 2 && words[2] == std::string_view("relay");
+  if (words.size() > 3) options.relays = {words[3]};
   options.listen_addresses = {"/ip4/127.0.0.1/tcp/0"};
   auto node = dignet::Node::create(std::move(options));
   if (!node) {

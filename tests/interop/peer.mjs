@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The foreign end of the interop tests: js-libp2p under the commands of peer.cpp, and those of bench/js_pair.mjs.
-//   node peer.mjs KEY      commands of peer.cpp | send BYTES | cpu
+//   node peer.mjs KEY [relay | at ADDRESS]      commands of peer.cpp | send BYTES | cpu
 import { createHash, randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -8,7 +8,7 @@ import { make_js_node, send } from './js_node.mjs'
 
 const sink_protocol = '/dignet/sink/1.0.0'
 const piece_size = 256 * 1024
-const many_streams = { maxInboundStreams: 1000, maxOutboundStreams: 1000 }
+const many_streams = { maxInboundStreams: 1000, maxOutboundStreams: 1000, runOnLimitedConnection: true }
 
 function tell (event, fields) {
   process.stdout.write(JSON.stringify({ event, ...fields }) + '\n')
@@ -23,7 +23,7 @@ async function report (event, work) {
   }
 }
 
-const { node, peer_id } = await make_js_node(process.argv[2])
+const { node, peer_id } = await make_js_node(...process.argv.slice(2))
 let connection // the latest
 
 async function echo (stream) {
@@ -129,6 +129,10 @@ node.addEventListener('peer:identify', ({ detail }) => {
     protocols: detail.protocols,
     observed: String(detail.observedAddr)
   })
+})
+// Relayed addresses come and go.
+node.addEventListener('self:peer:update', () => {
+  tell('addresses', { addresses: node.getMultiaddrs().map(String) })
 })
 await node.handle(sink_protocol, sink)
 tell('ready', {
