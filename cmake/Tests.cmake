@@ -26,6 +26,7 @@ foreach(layer IN LISTS layers)
     dignet_gtest(${layer} ${label} SOURCES ${tests} LINK $<TARGET_NAME_IF_EXISTS:dignet_${layer}_testing> dignet_${layer})
   endif()
 endforeach()
+target_link_libraries(net_tests PRIVATE dignet_crypto_testing) # certificates for legs over TLS and DTLS
 if(sim_tests)
   dignet_gtest(sim sim SOURCES ${sim_tests} LINK dignet_sim)
 endif()

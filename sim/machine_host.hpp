@@ -30,8 +30,7 @@ class MachineHost final : private DatagramOwner {
   using OnEvent = std::move_only_function<void(Instant, typename M::Event)>;
 
   // The world and the machine must outlive the host.
-  MachineHost(
-      World& world, const MachineHostSpec& spec, M& machine, OnEvent on_event = [](Instant, auto&&) {})
+  MachineHost(World& world, const MachineHostSpec& spec, M& machine, OnEvent on_event = ignore)
       : world_(world),
         spec_(spec),
         number_(world.next_number()),
@@ -66,6 +65,8 @@ class MachineHost final : private DatagramOwner {
   }
 
  private:
+  static void ignore(Instant /*now*/, typename M::Event /*event*/) {}  // GCC 12 emits a default lambda twice at -O0
+
   // A timer that stays due after it was handled would keep a real loop busy for ever.
   static constexpr int k_max_timers_in_a_row = 1000;
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ struct IceOptions {
   std::string more_authorities_pem;  // beside those of the system
   std::string https_proxy;           // "http://[user:password@]host:port"; empty: none
   std::string no_proxy;              // hosts that need none, separated by commas
+  std::optional<int> stop_fd;        // a descriptor: when it is readable, waiting for them ends with `cancelled`
 };
 
 // What to leave alone is what browsers do best by default; see to_json() for the rest of the dictionary.
@@ -39,7 +41,7 @@ struct IceConfiguration {
 
 // Asks the network only if the catalogue has a provider that mints credentials over HTTPS; then this blocks, at most 15
 // seconds. Errors: bad_server_uri, invalid_argument (a TURN server without a login), bad_config (the catalogue),
-// file_not_found, certificate_unreadable.
+// file_not_found, certificate_unreadable, cancelled.
 [[nodiscard]] Result<IceConfiguration> ice_configuration(const IceOptions& options);
 
 // {"iceServers":[…],"iceTransportPolicy":"all","bundlePolicy":"balanced","rtcpMuxPolicy":"require",

@@ -13,10 +13,7 @@ constexpr std::uint64_t k_max_file = 256 * 1024;
 Result<ladder::Catalogue> load_catalogue(const std::filesystem::path& path) {
   if (path.empty()) return ladder::parse_catalogue(ladder::shipped_catalogue_text(), "the built-in catalogue");
   DIG_TRY(const store::File file, store::File::open_regular(path));
-  DIG_TRY(const std::uint64_t size, file.size());
-  if (size > k_max_file) return fail(Errc::bad_config, "larger than 256 KiB: " + path.native());
-  std::string text(size, '\0');
-  DIG_CHECK(file.read_exactly(0, std::as_writable_bytes(std::span(text))));
+  DIG_TRY(const std::string text, file.read_text(k_max_file));
   return ladder::parse_catalogue(text, path.native());
 }
 

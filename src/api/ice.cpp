@@ -56,10 +56,11 @@ Result<IceConfiguration> ice_configuration(const IceOptions& options) {
   DIG_TRY(const auto settings, dig::net::LegSettings::create({.more_authorities_pem = options.more_authorities_pem,
                                                               .https_proxy = options.https_proxy,
                                                               .no_proxy = options.no_proxy}));
-  const auto outcomes = dig::net::mint_all(catalogue, settings);
+  const auto outcomes = dig::net::mint_all(catalogue, settings, options.stop_fd);
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const dig::ladder::Provider& provider = catalogue.providers[i];
     const auto& groups = outcomes[i];
+    if (!groups && groups.error().code() == Errc::cancelled) return std::unexpected(groups.error());
     if (!groups) {
       const std::string& detail = groups.error().detail();
       configuration.warnings.emplace_back(groups.error().code(), provider.name + (detail.empty() ? "" : ": " + detail));

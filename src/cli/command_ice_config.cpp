@@ -7,6 +7,7 @@
 #include "cli/report.hpp"
 #include "cli/server_flags.hpp"
 #include "dignet/ice.hpp"
+#include "service/signals.hpp"
 
 namespace dig::cli {
 namespace {
@@ -30,6 +31,7 @@ Result<dignet::IceOptions> options_of(const Context& context, IceConfigFlags fla
   options.catalogue = flags.servers.catalogue;
   options.https_proxy = flags.servers.proxy;
   options.no_proxy = context.settings.no_proxy.value_or("");
+  options.stop_fd = service::Signals::fd();
   DIG_TRY(options.more_authorities_pem, read_authorities(flags.servers.ca));
   return options;
 }

@@ -40,8 +40,7 @@ int run_ports(Context& context) {
                       text_of(port, "reason")});
     }
   }
-  const std::string table = format_table(rows);
-  context.console.result(table.substr(0, table.size() - 1));
+  context.console.result(format_table(rows));
   return 0;
 }
 

@@ -58,11 +58,6 @@ Result<std::vector<service::ServerToCheck>> choose(const TurnCheckFlags& flags, 
   return chosen;
 }
 
-// What is found with a login of the user's own says nothing about another one.
-bool is_remembered(const service::ServerToCheck& server) {
-  return !server.server.host.empty() && (!server.credentials || !server.provider.empty());
-}
-
 std::string milliseconds_of(const object& health, std::string_view key) {
   const auto* const value = health.if_contains(key);
   if (value == nullptr || !value->is_number()) return "-";
@@ -97,49 +92,80 @@ void print_table(Console& console, const std::vector<object>& results) {
   }
 }
 
+// What earlier checks and a check now say of the servers, in their order.
+class Results {
+ public:
+  Results(const std::vector<service::ServerToCheck>& servers, service::HealthCache& cache)
+      : servers_(servers), cache_(cache), found_(servers.size()) {}
+
+  void take_known(std::chrono::seconds max_age) {
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+      if (!is_remembered(servers_[i])) continue;
+      if (auto known = cache_.find(servers_[i].server.to_string(), max_age, net::wall_now())) found_[i] = *known;
+    }
+  }
+
+  // The others. False: interrupted.
+  bool check(Console& console, const net::LegSettings& settings) {
+    std::vector<service::ServerToCheck> to_check;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+      if (!found_[i].empty()) continue;
+      to_check.push_back(servers_[i]);
+      places.push_back(i);
+    }
+    std::size_t done = 0;
+    const bool is_complete =
+        service::check_servers(to_check, settings, service::Signals::fd(), [&](std::size_t index, object health) {
+          if (is_remembered(to_check[index])) cache_.put(health);
+          found_[places[index]] = std::move(health);
+          console.status("checked " + std::to_string(++done) + " of " + std::to_string(to_check.size()));
+        });
+    console.status("");
+    return is_complete;
+  }
+
+  [[nodiscard]] const std::vector<object>& found() const noexcept { return found_; }
+
+ private:
+  // What is found with a login of the user's own says nothing about another one; and a server whose credentials could
+  // not be had was not checked.
+  static bool is_remembered(const service::ServerToCheck& server) {
+    return !server.error && (!server.credentials || !server.provider.empty());
+  }
+
+  const std::vector<service::ServerToCheck>& servers_;
+  service::HealthCache& cache_;
+  std::vector<object> found_;
+};
+
+Result<net::LegSettings> leg_settings_of(const Context& context, const ServerFlags& flags) {
+  DIG_TRY(const std::string authorities, read_authorities(flags.ca));
+  return net::LegSettings::create({.more_authorities_pem = authorities,
+                                   .https_proxy = flags.proxy,
+                                   .no_proxy = context.settings.no_proxy.value_or("")});
+}
+
 int run_turn_check(Context& context, TurnCheckFlags flags) {
   Console& console = context.console;
   const bool has_login_flag = !flags.servers.user.empty();
   if (const auto valid = flags.servers.complete(context.settings); !valid) {
     return report_failure(console, valid.error());
   }
-  const auto authorities = read_authorities(flags.servers.ca);
-  if (!authorities) return report_failure(console, authorities.error());
-  const auto settings = net::LegSettings::create({.more_authorities_pem = *authorities,
-                                                  .https_proxy = flags.servers.proxy,
-                                                  .no_proxy = context.settings.no_proxy.value_or("")});
+  const auto settings = leg_settings_of(context, flags.servers);
   if (!settings) return report_failure(console, settings.error());
   const auto servers = choose(flags, has_login_flag, *settings);
   if (!servers) return report_failure(console, servers.error());
 
   service::HealthCache cache(context.paths.home / "server-health.json");
-  std::vector<object> results(servers->size());
-  std::vector<service::ServerToCheck> to_check;
-  std::vector<std::size_t> places;
-  for (std::size_t i = 0; i < servers->size(); ++i) {
-    const std::string url = (*servers)[i].server.to_string();
-    const auto known = cache.find(url, std::chrono::seconds(flags.max_age_seconds), net::wall_now());
-    if (known && flags.max_age_seconds > 0 && is_remembered((*servers)[i])) {
-      results[i] = *known;
-    } else {
-      to_check.push_back((*servers)[i]);
-      places.push_back(i);
-    }
-  }
-  std::size_t done = 0;
-  const bool is_complete =
-      service::check_servers(to_check, *settings, service::Signals::fd(), [&](std::size_t index, object health) {
-        if (is_remembered(to_check[index])) cache.put(health);
-        results[places[index]] = std::move(health);
-        console.status("checked " + std::to_string(++done) + " of " + std::to_string(to_check.size()));
-      });
-  console.status("");
-  if (!is_complete) return report_failure(console, Error(Errc::cancelled));
+  Results results(*servers, cache);
+  if (flags.max_age_seconds > 0) results.take_known(std::chrono::seconds(flags.max_age_seconds));
+  if (!results.check(console, *settings)) return report_failure(console, Error(Errc::cancelled));
   if (const auto saved = cache.save(); !saved) console.note("not kept: " + saved.error().message());
 
-  print_table(console, results);
-  console.json({{"servers", boost::json::array(results.begin(), results.end())}});
-  for (const object& health : results) {
+  print_table(console, results.found());
+  console.json({{"servers", boost::json::array(results.found().begin(), results.found().end())}});
+  for (const object& health : results.found()) {
     if (health.at("error").is_object()) return service::exit_code(health.at("error").get_object());
   }
   return 0;

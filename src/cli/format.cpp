@@ -70,12 +70,12 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows) {
   }
   std::string text;
   for (const auto& row : safe) {
-    std::string line;
+    std::string line = text.empty() ? "" : "\n";
     for (std::size_t i = 0; i < row.size(); ++i) {
       line.append(i == 0 ? "  " : "").append(row[i]).append(widths[i] - cells(row[i]) + 2, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    text.append(line).push_back('\n');
+    text.append(line);
   }
   return text;
 }

@@ -39,7 +39,7 @@ TEST(Format, ATableAlignsItsColumnsAndCleansItsCells) {
   EXPECT_EQ(format_table({{"tier", "name"}, {"1", "direct"}, {"10", "e\x1b[2Jvil"}}),
             "  tier  name\n"
             "  1     direct\n"
-            "  10    e?[2Jvil\n");
+            "  10    e?[2Jvil");
 }
 
 TEST(Format, OneIsSingular) {

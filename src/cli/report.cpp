@@ -79,7 +79,7 @@ int report_failed_operation(Console& console, const json::object& error) {
   line.emplace("attempts", json::array{});  // kept when it is there
   console.json(line);
   if (const std::string table = attempts_table(error); !table.empty()) {
-    console.error("what was tried:\n" + table.substr(0, table.size() - 1));
+    console.error("what was tried:\n" + table);
   }
   print_error(console, error);
   return service::exit_code(error);
@@ -90,7 +90,7 @@ void report_done(Console& console, const json::object& result) {
   append(line, result);
   console.json(line);
   if (const std::string table = attempts_table(result); !table.empty()) {
-    console.detail("what was tried:\n" + table.substr(0, table.size() - 1));
+    console.detail("what was tried:\n" + table);
   }
 }
 

@@ -37,11 +37,7 @@ Result<void> ServerFlags::complete(const service::Settings& settings) {
 Result<std::string> read_authorities(const std::string& path) {
   if (path.empty()) return std::string();
   DIG_TRY(const auto file, store::File::open_regular(path));
-  DIG_TRY(const std::uint64_t size, file.size());
-  if (size > k_max_authorities) return fail(Errc::limit_reached, path + ": more than 4 MiB of certificates");
-  std::string text(size, '\0');
-  DIG_CHECK(file.read_exactly(0, std::as_writable_bytes(std::span(text))));
-  return text;
+  return file.read_text(k_max_authorities);
 }
 
 }  // namespace dig::cli

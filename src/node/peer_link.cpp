@@ -244,7 +244,9 @@ void PeerLink::service_stream(Instant now, StreamId id) {
   if (stream == nullptr) return;
   if (stream->negotiator && !negotiate(now, *stream)) return;
   // A handler that was given bytes may have some to write, and one that got rid of bytes may want more.
-  while ((stream = find()) != nullptr && (read(now, *stream) | write(now, *stream))) {
+  for (bool has_moved = true; has_moved && (stream = find()) != nullptr;) {
+    const bool has_read = read(now, *stream);
+    has_moved = write(now, *stream) || has_read;
   }
   if (stream == nullptr) return;
   if (const auto failure = stream->handler->failure()) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
+#include <map>
 
 #include "base/safe_text.hpp"
 #include "service/json_text.hpp"
@@ -152,10 +153,11 @@ json::object attempt_form(const dignet::Attempt& attempt) {
   return out;
 }
 
-json::array attempts_form(std::vector<dignet::Attempt> attempts) {
-  std::ranges::stable_sort(attempts, {}, &dignet::Attempt::tier);
+json::array attempts_form(const std::vector<dignet::Attempt>& attempts) {
+  std::multimap<int, const dignet::Attempt*> by_tier;  // within a tier in their order
+  for (const dignet::Attempt& attempt : attempts) by_tier.emplace(attempt.tier, &attempt);
   json::array out;
-  for (const dignet::Attempt& attempt : attempts) out.emplace_back(attempt_form(attempt));
+  for (const auto& [tier, attempt] : by_tier) out.emplace_back(attempt_form(*attempt));
   return out;
 }
 

@@ -22,7 +22,7 @@ namespace dig::service {
 [[nodiscard]] std::string_view outcome_name(dignet::Outcome outcome);
 [[nodiscard]] json::object attempt_form(const dignet::Attempt& attempt);
 // Ordered by tier; within a tier as they happened.
-[[nodiscard]] json::array attempts_form(std::vector<dignet::Attempt> attempts);
+[[nodiscard]] json::array attempts_form(const std::vector<dignet::Attempt>& attempts);
 
 [[nodiscard]] json::object identity_form(const dignet::NodeIdentity& identity);
 [[nodiscard]] json::object store_form(const dignet::StoreInfo& store);

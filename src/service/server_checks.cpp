@@ -146,12 +146,10 @@ bool check_servers(const std::vector<ServerToCheck>& servers, const net::LegSett
 
 HealthCache::HealthCache(std::filesystem::path file) : file_(std::move(file)) {
   const auto opened = store::File::open_regular(file_);
-  const auto size = opened ? opened->size() : Result<std::uint64_t>(0);
-  if (!size || *size == 0 || *size > k_max_cache) return;
-  std::string text(*size, '\0');
-  if (!opened->read_exactly(0, std::as_writable_bytes(std::span(text)))) return;
+  const auto text = opened ? opened->read_text(k_max_cache) : Result<std::string>();
+  if (!text) return;
   boost::system::error_code error;
-  const json::value value = json::parse(text, error);
+  const json::value value = json::parse(*text, error);
   if (error || !value.is_array()) return;
   for (const json::value& entry : value.get_array()) {
     if (is_health(entry)) put(entry.get_object());

@@ -2,9 +2,10 @@
 """dignet ice-config as a script sees it: what browsers are given, and what it refuses. No network is asked."""
 import json
 import re
+import signal
 import unittest
 
-from harness import CommandTest, run
+from harness import CommandTest, Running, run
 
 PUBLIC_STUN = ["stun:stun.l.google.com:19302", *(f"stun:stun{n}.l.google.com:19302" for n in (1, 2, 3, 4)),
                "stun:global.stun.twilio.com"]
@@ -66,6 +67,20 @@ class IceConfigTest(CommandTest):
         self.assertEqual((result.code, result.last()["iceServers"]), (0, []), result)
         self.assertIn("DN-DISK-009", result.err)
         self.assertIn("chmod 600", result.err)
+
+    def test_it_can_be_interrupted_while_a_provider_is_silent(self):
+        provider = self.silent()
+        key = self.root / "key"
+        key.write_text("the-key\n")
+        key.chmod(0o600)
+        catalogue = self.root / "servers.toml"
+        catalogue.write_text('[[provider]]\nname = "silent"\nmint = "metered"\n'
+                             f'endpoint = "https://127.0.0.1:{provider.socket.getsockname()[1]}/"\nkey-file = "{key}"\n')
+        command = Running("--home", self.home("home"), "--json", "ice-config", "--catalogue", catalogue)
+        self.addCleanup(command.close)
+        provider.accept()
+        self.assertEqual(command.stop(signal.SIGINT), 130, command.errors())
+        self.assertEqual(command.output.json()["code"], "DN-GEN-003")
 
     def test_javascript(self):
         result = run("--home", self.home("home"), "ice-config", "--format", "js")

@@ -77,8 +77,8 @@ struct TestAuthority::Signer {
   }
   static Signer make(const std::string& name, const Signer* issuer) {
     Signer signer{.key = make_key(false), .certificate = nullptr};
-    const UnixTime begin{k_test_wall.seconds - 1'000'000};
-    const UnixTime end{k_test_wall.seconds + 100'000'000};
+    const UnixTime begin{k_test_wall.seconds - 100'000'000};  // 2023 to 2036: also for tests with the real clock
+    const UnixTime end{k_test_wall.seconds + 300'000'000};
     signer.certificate = make_certificate(name, *signer.key, begin, end);
     add_extension(*signer.certificate, NID_basic_constraints, "critical,CA:TRUE");
     add_extension(*signer.certificate, NID_key_usage, "critical,keyCertSign");

@@ -63,7 +63,10 @@ std::optional<std::uint16_t> PortPool::take_reserved(Instant now, Token token) {
   return reserved_.extract(found).mapped().port;
 }
 
-void PortPool::set_aside(Instant now, std::uint16_t port) { reserved_[rng_.u64()] = {port, now + 1min}; }
+void PortPool::set_aside(Instant now, std::uint16_t port) {
+  if (is_free(port)) remove_at(place_of_[std::size_t{port} - first_]);
+  reserved_[rng_.u64()] = {port, now + 1min};
+}
 
 void PortPool::cancel(Token token) {
   if (const auto found = reserved_.extract(token); !found.empty()) give_back(found.mapped().port);

@@ -37,7 +37,7 @@ class PortPool {
   // The port that the token reserved, once.
   [[nodiscard]] std::optional<std::uint16_t> take_reserved(Instant now, Token token);
   void give_back(std::uint16_t port);
-  // For a port that another program holds: back in the pool after a minute.
+  // For a port that another program holds, whether taken here or free: back in the pool after a minute.
   void set_aside(Instant now, std::uint16_t port);
   // Ends a reservation whose allocation came to nothing.
   void cancel(Token token);

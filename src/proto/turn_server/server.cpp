@@ -102,10 +102,12 @@ void Server::handle_request(const Request& request) {
     return refuse(request, &*who, 400);
   }
   Allocation* const allocation = find(request.client);
-  if (allocation == nullptr || allocation->is_opening) return refuse(request, &*who, 437);
+  if (allocation == nullptr) return refuse(request, &*who, 437);
   if (allocation->quota.user() != who->username) return refuse(request, &*who, 441);
   if (method == stun::Method::refresh) {
     handle_refresh(request, *who, *allocation);
+  } else if (allocation->is_opening) {
+    refuse(request, &*who, 437);
   } else if (method == stun::Method::create_permission) {
     handle_create_permission(request, *who, *allocation);
   } else {
@@ -195,6 +197,10 @@ void Server::close_relay(std::optional<Relay>& relay) {
 }
 
 void Server::end(Allocation& allocation, AllocationEnd why) {
+  // The client never learned the token.
+  if (allocation.is_opening && allocation.reservation) {
+    for (PortPool& ports : pools_) ports.cancel(*allocation.reservation);
+  }
   for (auto& relay : allocation.relays) close_relay(relay);
   ++counters_.allocations_ended;
   events_.push_back(AllocationEnded{*allocation.client, allocation.quota.user(), why, allocation.bytes_relayed});

@@ -71,7 +71,9 @@ std::uint32_t granted_lifetime(const ServerConfig::Limits& limits, std::uint32_t
 void Server::handle_allocate(const Request& request, Authenticated& who) {
   if (Allocation* const existing = find(request.client)) {
     // A repeated request has the same answer; while the relays are being opened it has none yet.
-    if (existing->transaction != request.message.transaction()) return refuse(request, &who, 437);
+    const bool is_repeated =
+        existing->transaction == request.message.transaction() && existing->quota.user() == who.username;
+    if (!is_repeated) return refuse(request, &who, 437);
     if (!existing->is_opening) answer_allocate(request.now, *existing, request.sink);
     return;
   }
@@ -144,11 +146,13 @@ void Server::redirect(const Request& request, const Authenticated& who) {
 
 // The system refuses the port: it belongs to another program. Another one of the pool may do.
 void Server::retry_relay(Instant now, Allocation& allocation, Relay& relay, const Error& why, Sink& sink) {
-  const bool may_move = why.code() == Errc::port_in_use && relay.may_move;
+  const bool is_busy = why.code() == Errc::port_in_use;
+  const std::uint16_t busy_port = relay.address.port;
+  PortPool& ports = pool(relay.family());
   const auto port =
-      may_move && ++relay.attempts < config_.limits.max_port_attempts ? pool(relay.family()).take() : std::nullopt;
+      is_busy && relay.may_move && ++relay.attempts < config_.limits.max_port_attempts ? ports.take() : std::nullopt;
   if (port) {
-    pool(relay.family()).set_aside(now, relay.address.port);
+    ports.set_aside(now, busy_port);
     relays_.erase(relay.id);
     relay = Relay{{next_relay_++}, {relay.address.address, *port}, relay.attempts};
     relays_[relay.id] = &allocation;
@@ -158,6 +162,7 @@ void Server::retry_relay(Instant now, Allocation& allocation, Relay& relay, cons
   const bool is_additional = relay.family() == IpFamily::v6 && allocation.relays[0];
   if (is_additional) {
     close_relay(allocation.relays[1]);
+    if (is_busy) ports.set_aside(now, busy_port);
     allocation.additional_error = 508;
     if (allocation.relays[0]->is_open) answer_allocate(now, allocation, sink);
     return;
@@ -167,8 +172,8 @@ void Server::retry_relay(Instant now, Allocation& allocation, Relay& relay, cons
   stun::add_error(reply.writer(), 508);
   reply.sign(allocation.key.view(), allocation.uses_sha256);
   sink.to_client(*allocation.client, reply.bytes(), {}, 0);
-  if (allocation.reservation) pool(relay.family()).cancel(*allocation.reservation);
   end(allocation, AllocationEnd::relay_failed);
+  if (is_busy) ports.set_aside(now, busy_port);
 }
 
 void Server::answer_allocate(Instant /*now*/, Allocation& allocation, Sink& sink) {
@@ -190,11 +195,13 @@ void Server::answer_allocate(Instant /*now*/, Allocation& allocation, Sink& sink
   sink.to_client(*allocation.client, reply.bytes(), {}, 0);
 }
 
+// A client may give up what it has not been told of yet.
 void Server::handle_refresh(const Request& request, Authenticated& who, Allocation& allocation) {
   const auto lifetime_value = request.message.find(stun::Attribute::lifetime);
   const auto wanted = lifetime_value ? stun::decode_u32(*lifetime_value) : Result<std::uint32_t>(0);
   if (!wanted) return refuse(request, &who, 400);
   const bool releases = lifetime_value && *wanted == 0;
+  if (allocation.is_opening && !releases) return refuse(request, &who, 437);
   std::optional<IpFamily> family;
   if (const auto value = request.message.find(stun::Attribute::requested_address_family)) {
     const auto requested = stun::decode_address_family(*value);
@@ -212,7 +219,7 @@ void Server::handle_refresh(const Request& request, Authenticated& who, Allocati
     return;
   }
   // RFC 8656 §8.2: of a dual allocation one family may be given up alone.
-  const bool keeps_other = family && allocation.relays[0] && allocation.relays[1];
+  const bool keeps_other = !allocation.is_opening && family && allocation.relays[0] && allocation.relays[1];
   if (keeps_other) {
     close_relay(allocation.relay(*family));
   } else {

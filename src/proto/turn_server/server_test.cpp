@@ -80,6 +80,11 @@ TEST(TurnServer, ARepeatedAllocateHasTheSameAnswerAndANewOneIsAMismatch) {
   EXPECT_EQ(again->address(Attribute::xor_relayed_address), first);
   EXPECT_EQ(world.server.allocations(), 1u);
   EXPECT_EQ(client.allocate().error(), 437);
+  // Another user's with the same transaction is not the repeated one.
+  client.username = "other";
+  client.password = "word";
+  const stun::TransactionId transaction = stun::Message::parse(request)->transaction();
+  EXPECT_EQ(client.exchange(client.build(Method::allocate, {}, transaction))->error(), 437);
 }
 
 TEST(TurnServer, TheChallengeKeepsNothingAndNamesTheRealm) {
@@ -326,6 +331,32 @@ TEST(TurnServer, WhenNoPortCanBeOpenedTheRequestFailsAndEverythingIsGivenBack) {
   EXPECT_EQ(world.server.free_ports(), ports);  // what was set aside is back
 }
 
+TEST(TurnServer, WhatIsStillBeingOpenedCanBeGivenUpAndNothingElse) {
+  World world;
+  TestClient client(world);
+  const std::size_t ports = world.server.free_ports();
+  client.learn();
+  const auto udp = [](stun::Writer& writer) { stun::add_requested_transport(writer, stun::k_transport_udp); };
+  world.holds_openings = true;
+  EXPECT_EQ(client.exchange(client.build(Method::allocate,
+                                         [&](stun::Writer& writer) {
+                                           udp(writer);
+                                           stun::add_even_port(writer, true);
+                                         })),
+            std::nullopt);
+  EXPECT_EQ(world.server.free_ports(), ports - 2);
+  EXPECT_EQ(client.refresh(600).error(), 437);
+  EXPECT_EQ(client.permit({"192.0.2.1:1"}).error(), 437);
+  EXPECT_EQ(client.refresh(0).lifetime(), 0U);
+  world.holds_openings = false;
+  world.settle();  // the port is opened after all, and closed again
+  EXPECT_TRUE(world.sink.clients.empty());
+  EXPECT_TRUE(world.open_relays.empty());
+  EXPECT_EQ(world.server.allocations(), 0U);
+  EXPECT_EQ(world.quotas.taken(), 0U);
+  EXPECT_EQ(world.server.free_ports(), ports);  // also the one that a token would have kept
+}
+
 TEST(TurnServer, BothFamiliesInOneAllocation) {
   World world;
   TestClient client(world);
@@ -442,6 +473,8 @@ TEST(TurnServer, APortThatWasAskedForIsNotReplacedByAnother) {
   for (const bool reserves_next : {false, true}) {
     EXPECT_EQ(second.allocate([&](stun::Writer& w) { stun::add_even_port(w, reserves_next); }).error(), 508);
   }
+  EXPECT_EQ(world.server.free_ports(), ports - 4);  // the three that another program holds are set aside
+  world.advance(61s);
   EXPECT_EQ(world.server.free_ports(), ports - 1);
 }
 

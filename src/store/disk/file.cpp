@@ -108,6 +108,16 @@ Result<void> File::read_exactly(std::uint64_t offset, MutableBytes out) const {
   return {};
 }
 
+Result<std::string> File::read_text(std::uint64_t max_size) const {
+  DIG_TRY(const std::uint64_t bytes, size());
+  if (bytes > max_size) {
+    return fail(Errc::limit_reached, path_.native() + ": more than " + std::to_string(max_size / 1024) + " KiB");
+  }
+  std::string text(bytes, '\0');
+  DIG_CHECK(read_exactly(0, std::as_writable_bytes(std::span(text))));
+  return text;
+}
+
 Result<void> File::write_at(std::uint64_t offset, BytesView bytes) const {
   std::size_t done = 0;
   while (done < bytes.size()) {

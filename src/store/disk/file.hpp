@@ -56,6 +56,8 @@ class File {
   [[nodiscard]] Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) const;
   // Errors: truncated when the file ends before `out` is full.
   [[nodiscard]] Result<void> read_exactly(std::uint64_t offset, MutableBytes out) const;
+  // The whole of a small file. Errors: limit_reached when there is more.
+  [[nodiscard]] Result<std::string> read_text(std::uint64_t max_size) const;
   [[nodiscard]] Result<void> write_at(std::uint64_t offset, BytesView bytes) const;
   // Reserves the space, so that a full disk shows now and not in the middle.
   [[nodiscard]] Result<void> allocate(std::uint64_t size) const;

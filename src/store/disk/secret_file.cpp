@@ -27,10 +27,7 @@ Result<void> check_status(const File& file) {
 Result<std::string> read_secret_file(const fs::path& path) {
   DIG_TRY(const File file, File::open_regular(path));
   DIG_CHECK(check_status(file));
-  DIG_TRY(const std::uint64_t size, file.size());
-  if (size > k_max_size) return fail(Errc::limit_reached, path.native() + ": more than 64 KiB for a secret");
-  std::string text(size, '\0');
-  DIG_CHECK(file.read_exactly(0, std::as_writable_bytes(std::span(text))));
+  DIG_TRY(std::string text, file.read_text(k_max_size));
   while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
   if (text.empty()) return fail(Errc::invalid_argument, path.native() + " is empty");
   return text;

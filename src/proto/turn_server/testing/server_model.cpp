@@ -139,7 +139,9 @@ std::optional<ServerModel::Kept> ServerModel::take_kept(std::uint64_t token) {
 
 void ServerModel::allocate(const Asker& asker, const AllocateWish& wish) {
   if (const auto existing = allocations_.find(asker.client); existing != allocations_.end()) {
-    if (existing->second.transaction != asker.transaction) return refuse(asker, "allocate", 437);
+    if (existing->second.transaction != asker.transaction || existing->second.user != asker.user) {
+      return refuse(asker, "allocate", 437);
+    }
     if (!existing->second.is_opening) answer_allocate(asker.client);
     return;
   }
@@ -225,23 +227,25 @@ void ServerModel::open_failed(std::size_t client, std::size_t family, Opened res
   std::optional<Relay>& relay = allocation.relays[family];
   // Only a client that did not ask for this port can have another one.
   const bool may_move = result == Opened::port_in_use && relay->rule == Rule::any;
+  const auto set_aside = [this, family, result, port = relay->port] {
+    if (result != Opened::port_in_use) return;
+    free_[family].erase(port);
+    kept_.push_back({family, port, now_ + k_busy_port_time, 0, std::nullopt});
+  };
   if (may_move && relay->refused + 1 < config_.limits.max_port_attempts && !free_[family].empty()) {
-    kept_.push_back({family, relay->port, now_ + k_busy_port_time, 0, std::nullopt});
+    set_aside();
     return want(client, family, {.rule = Rule::any, .id = {}, .refused = relay->refused + 1});
   }
   if (family == 1 && allocation.relays[0]) {  // RFC 8656 §7.2: the additional family may be missing
     free_relay(relay, family);
+    set_aside();
     allocation.additional_error = 508;
     if (allocation.relays[0]->is_open) answer_allocate(client);
     return;
   }
   answer(client, "allocate 508", allocation.user);
-  std::erase_if(kept_, [&](const Kept& kept) {
-    if (kept.reservation == 0 || kept.reservation != allocation.reservation) return false;
-    free_[kept.family].insert(kept.port);
-    return true;
-  });
   end(client, AllocationEnd::relay_failed);
+  set_aside();
 }
 
 void ServerModel::answer_allocate(std::size_t client) {
@@ -261,9 +265,9 @@ void ServerModel::answer_allocate(std::size_t client) {
 
 // --- Refresh (RFC 8656 §8) and the end of an allocation -------------------------------------------------------------
 
-ServerModel::Allocation* ServerModel::owned(const Asker& asker, std::string_view method) {
+ServerModel::Allocation* ServerModel::owned(const Asker& asker, std::string_view method, bool may_be_opening) {
   const auto found = allocations_.find(asker.client);
-  if (found == allocations_.end() || found->second.is_opening) {
+  if (found == allocations_.end()) {
     refuse(asker, method, 437);
     return nullptr;
   }
@@ -271,21 +275,25 @@ ServerModel::Allocation* ServerModel::owned(const Asker& asker, std::string_view
     refuse(asker, method, 441);
     return nullptr;
   }
+  if (found->second.is_opening && !may_be_opening) {
+    refuse(asker, method, 437);
+    return nullptr;
+  }
   return &found->second;
 }
 
 void ServerModel::refresh(const Asker& asker, std::optional<std::uint32_t> lifetime,
                           std::optional<std::uint8_t> family) {
-  Allocation* const allocation = owned(asker, "refresh");
+  const bool releases = lifetime == 0U;
+  Allocation* const allocation = owned(asker, "refresh", releases);
   if (allocation == nullptr) return;
   if (family && *family != 1 && *family != 2) return refuse(asker, "refresh", 440);
   if (family && !allocation->relays[*family - 1U]) return refuse(asker, "refresh", 443);
-  const bool releases = lifetime == 0U;
   const std::uint32_t seconds = releases ? 0 : granted(lifetime);
   answer(asker.client, "refresh ok, lifetime " + std::to_string(seconds), asker.user);
   if (!releases) {
     allocation->expires = now_ + std::chrono::seconds(seconds);
-  } else if (family && allocation->relays[0] && allocation->relays[1]) {
+  } else if (!allocation->is_opening && family && allocation->relays[0] && allocation->relays[1]) {
     free_relay(allocation->relays[*family - 1U], *family - 1U);
   } else {
     end(asker.client, AllocationEnd::released);
@@ -301,6 +309,13 @@ void ServerModel::free_relay(std::optional<Relay>& relay, std::size_t family) {
 
 void ServerModel::end(std::size_t client, AllocationEnd why) {
   Allocation& allocation = allocations_.at(client);
+  if (allocation.is_opening) {  // nobody has the token
+    std::erase_if(kept_, [&](const Kept& kept) {
+      if (kept.reservation == 0 || kept.reservation != allocation.reservation) return false;
+      free_[kept.family].insert(kept.port);
+      return true;
+    });
+  }
   for (const std::size_t family : {0U, 1U}) free_relay(allocation.relays[family], family);
   events_.push_back(ended_line(clients_[client].remote, allocation.user, why, allocation.volume));
   allocations_.erase(client);

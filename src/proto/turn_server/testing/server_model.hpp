@@ -147,7 +147,7 @@ class ServerModel {
   void want(std::size_t client, std::size_t family, Relay relay);
   void answer_allocate(std::size_t client);
   void open_failed(std::size_t client, std::size_t family, Opened result);
-  [[nodiscard]] Allocation* owned(const Asker& asker, std::string_view method);
+  [[nodiscard]] Allocation* owned(const Asker& asker, std::string_view method, bool may_be_opening = false);
   void free_relay(std::optional<Relay>& relay, std::size_t family);
   void end(std::size_t client, AllocationEnd why);
   [[nodiscard]] int refusal_of(const Allocation& allocation, const Peer& peer) const;

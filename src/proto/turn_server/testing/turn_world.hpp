@@ -93,8 +93,10 @@ class World {
     users.add("other", "word");
   }
 
-  // Carries out what the server asks of its shell; `opens` says what the system does with a port.
+  // Carries out what the server asks of its shell; `opens` says what the system does with a port. While openings are
+  // held nothing is carried out.
   void settle() {
+    if (holds_openings) return;
     while (auto event = server.poll_event()) {
       if (const auto* open = std::get_if<OpenRelay>(&*event)) {
         const Result<void> result = opens ? opens(*open) : Result<void>();
@@ -148,6 +150,7 @@ class World {
   Server server;
   std::map<RelayId, OpenRelay> open_relays;
   std::function<Result<void>(const OpenRelay&)> opens;
+  bool holds_openings = false;
   std::vector<ServerEvent> facts;
 };
 
@@ -179,9 +182,9 @@ class TestClient {
     realm = as_text(*challenge->message().find(Attribute::realm));
     nonce = as_text(*challenge->message().find(Attribute::nonce));
   }
-  Bytes build(Method method, const Fill& fill = {}) {
+  Bytes build(Method method, const Fill& fill = {}, std::optional<stun::TransactionId> transaction = {}) {
     Bytes buffer(4096);
-    last_transaction = next_transaction();
+    last_transaction = transaction ? *transaction : next_transaction();
     stun::Writer writer(buffer, {method, Class::request, last_transaction});
     if (fill) fill(writer);
     if (uses_userhash) {
