@@ -62,6 +62,7 @@ TEST(HopResponder, AReservationIsAnsweredAndFinished) {
   EXPECT_EQ(status_of<HopMessage>(drain(responder)), Status::ok);
   ASSERT_TRUE(responder.result() && *responder.result());
   EXPECT_EQ(**responder.result(), ResponseEnd::finished);
+  EXPECT_FALSE(responder.fault());
 }
 
 TEST(HopResponder, AnAcceptedConnectIsTheCircuit) {
@@ -116,8 +117,9 @@ TEST(HopResponder, TellsThePeerWhatIsWrong) {
     EXPECT_FALSE(responder.take_request());
     EXPECT_FALSE(responder.result()) << "it is told first";
     EXPECT_EQ(status_of<HopMessage>(drain(responder)), status);
-    ASSERT_TRUE(responder.result());
-    EXPECT_FALSE(*responder.result());
+    ASSERT_TRUE(responder.result() && *responder.result());
+    EXPECT_EQ(**responder.result(), ResponseEnd::finished) << "so that the peer reads why";
+    EXPECT_TRUE(responder.fault());
   }
 }
 
@@ -203,7 +205,8 @@ TEST(StopResponder, TellsTheRelayWhatIsWrong) {
     StopResponder responder(k_start);
     (void)responder.handle_bytes(k_start, input);
     EXPECT_EQ(status_of<StopMessage>(drain(responder)), status);
-    EXPECT_FALSE(*responder.result());
+    EXPECT_EQ(**responder.result(), ResponseEnd::finished);
+    EXPECT_TRUE(responder.fault());
   }
 }
 

@@ -24,7 +24,7 @@ struct ResponseStreamLimits {
 };
 
 enum class ResponseEnd : std::uint8_t {
-  finished,  // finish the write half
+  finished,  // finish the write half, so that the answer is read, and read no more
   circuit,   // the stream is the circuit now
 };
 
@@ -63,7 +63,7 @@ class ResponseStream {
   }
   [[nodiscard]] std::size_t poll_bytes(MutableBytes out) {
     const std::size_t size = output_.pop(out);
-    if (state_ == State::answering && output_.empty()) end(std::move(outcome_));
+    if (state_ == State::answering && output_.empty()) end(outcome_);
     return size;
   }
   [[nodiscard]] std::optional<Instant> next_timeout() const noexcept {
@@ -79,9 +79,10 @@ class ResponseStream {
     send(message, is_circuit ? ResponseEnd::circuit : ResponseEnd::finished);
   }
 
-  // Absent until the answer has left. Errors: stream_closed, truncated, timed_out; and those of the request, which the
-  // peer was told: when they are set the owner resets the stream.
+  // Absent until the answer has left. After an error (stream_closed, truncated, timed_out) the owner resets the stream.
   [[nodiscard]] const std::optional<Result<ResponseEnd>>& result() const noexcept { return result_; }
+  // What was wrong with the request, if that is what the peer is answered.
+  [[nodiscard]] const std::optional<Error>& fault() const noexcept { return fault_; }
   [[nodiscard]] ResponseStreamStatus snapshot() const noexcept {
     return {output_.size() + frames_.buffered(), result_.has_value()};
   }
@@ -97,16 +98,17 @@ class ResponseStream {
     due_ = now + limits_.answer;
   }
   void refuse(Instant now, const Error& why) {
-    const bool is_unexpected = why.code() == Errc::protocol_violation;
+    fault_ = why;
     due_ = now + limits_.answer;
+    const bool is_unexpected = why.code() == Errc::protocol_violation;
     send(Message::answer(is_unexpected ? circuit::Status::unexpected_message : circuit::Status::malformed_message),
-         std::unexpected(why));
+         ResponseEnd::finished);
   }
-  void send(const Message& message, Result<ResponseEnd> outcome) {
+  void send(const Message& message, ResponseEnd outcome) {
     Bytes framed;
     append_frame(framed, message.encode());
     output_.append(framed);
-    outcome_ = std::move(outcome);
+    outcome_ = outcome;
     state_ = State::answering;
   }
   void end(Result<ResponseEnd> result) {
@@ -123,7 +125,8 @@ class ResponseStream {
   std::optional<Request> request_;
   bool asks_for_circuit_ = false;
   ByteFifo output_;
-  Result<ResponseEnd> outcome_ = ResponseEnd::finished;  // once the answer has left
+  ResponseEnd outcome_ = ResponseEnd::finished;  // once the answer has left
+  std::optional<Error> fault_;
   std::optional<Result<ResponseEnd>> result_;
 };
 
