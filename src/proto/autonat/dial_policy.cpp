@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proto/autonat/dial_policy.hpp"
+
+namespace dig::autonat {
+
+std::optional<Endpoint> dialable(const Multiaddr& address, const PeerId& client, const DialPolicy& policy) {
+  const Result<Endpoint> endpoint = address.tcp_endpoint();
+  if (!endpoint || address.peer_id().value_or(client) != client) return std::nullopt;
+  const bool has_family = endpoint->address.is_v4() ? policy.has_v4 : policy.has_v6;
+  if (!has_family || !stun::is_usable(*endpoint, policy.addresses)) return std::nullopt;
+  return *endpoint;
+}
+
+}  // namespace dig::autonat

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which addresses a server dials back.
+#pragma once
+
+#include <optional>
+
+#include "base/endpoint.hpp"
+#include "proto/stun/response.hpp"
+#include "wire/multiaddr.hpp"
+#include "wire/peer_id.hpp"
+
+namespace dig::autonat {
+
+struct DialPolicy {
+  // Whether this server reaches the Internet over IPv4 and IPv6. Without, it could only say wrongly that nobody is
+  // there (autonat-v2, Implementation Suggestions).
+  bool has_v4 = true;
+  bool has_v6 = true;
+  stun::AddressPolicy addresses = stun::AddressPolicy::global_only;
+};
+
+// Where to dial, or nothing when the address must not or cannot be dialled: it is no TCP address of this family, not of
+// the public Internet (autonat-v2: "SHOULD NOT dial any private address"), has no port, or names a peer other than
+// `client`.
+[[nodiscard]] std::optional<Endpoint> dialable(const Multiaddr& address, const PeerId& client,
+                                               const DialPolicy& policy);
+
+}  // namespace dig::autonat
