@@ -84,7 +84,7 @@ Result<std::shared_ptr<const turn::CredentialSource>> credentials_of(const TurnF
   return sources;
 }
 
-turn::TokenBucket::Rate rate_of(std::uint64_t kilobits) {
+TokenBucket::Rate rate_of(std::uint64_t kilobits) {
   const std::uint64_t bytes = kilobits * 1000 / 8;
   return {.per_second = bytes, .burst = bytes};  // a second of it at once
 }

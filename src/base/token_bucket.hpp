@@ -7,7 +7,7 @@
 
 #include "base/time.hpp"
 
-namespace dig::turn {
+namespace dig {
 
 class TokenBucket {
  public:
@@ -34,4 +34,4 @@ class TokenBucket {
   Instant empty_since_{Duration::min() / 2};
 };
 
-}  // namespace dig::turn
+}  // namespace dig
