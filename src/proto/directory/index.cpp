@@ -26,10 +26,10 @@ PeerId Entry::peer() const { return PeerId::from_public_key(PublicKey::ed25519(k
 
 std::optional<EntryId> DirectoryIndex::find(const NodeKey& key) const {
   std::optional<EntryId> found;
-  visit(sip_hash(term_key_, {}), order_of(key), [&](const Posting& posting) {
-    const Entry& entry = entries_[posting.entry];
-    if (entry.key == key) found = posting.entry;
-    return !found && entry.order == order_of(key);
+  const std::uint64_t order = order_of(key);
+  visit(peer_term_, order, [&](const Posting& posting) {
+    if (entries_[posting.entry].key == key) found = posting.entry;
+    return !found && posting.order == order;
   });
   return found;
 }
@@ -51,8 +51,10 @@ EntryId DirectoryIndex::add(const NodeKey& key, SourcePrefix source) {
   const EntryId id = free_.back();
   free_.pop_back();
   Entry& entry = entries_[id];
-  entry = Entry{.key = key, .order = order_of(key), .source = source, .is_used = true};
-  set_posting({.term = sip_hash(term_key_, {}), .order = entry.order, .entry = id}, true);
+  entry.key = key;
+  entry.order = order_of(key);
+  entry.source = source;
+  set_posting({.term = peer_term_, .order = entry.order, .entry = id}, true);
   attach(id);
   return id;
 }
@@ -115,7 +117,7 @@ void DirectoryIndex::bury(EntryId id, std::uint64_t sequence, Instant deadline) 
 void DirectoryIndex::erase(EntryId id) {
   bury(id, 0, Instant());
   detach(id);
-  set_posting({.term = sip_hash(term_key_, {}), .order = entries_[id].order, .entry = id}, false);
+  set_posting({.term = peer_term_, .order = entries_[id].order, .entry = id}, false);
   entries_[id] = {};
   free_.push_back(id);
 }

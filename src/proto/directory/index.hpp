@@ -53,7 +53,6 @@ struct Entry {
   std::uint32_t stores = 0;
   std::uint16_t page_count = 0;  // as the record says
   Durability durability = Durability::in_memory;
-  bool is_used = false;
 
   [[nodiscard]] bool is_live() const noexcept { return !record.empty(); }
   [[nodiscard]] const Page* page(std::uint32_t number) const;
@@ -75,7 +74,8 @@ class DirectoryIndex {
   static constexpr std::uint64_t k_page_bytes = 64;
   static constexpr std::uint64_t k_store_bytes = 36;
 
-  explicit DirectoryIndex(Rng& rng) : order_key_(SipKey::random(rng)), term_key_(SipKey::random(rng)) {}
+  explicit DirectoryIndex(Rng& rng)
+      : order_key_(SipKey::random(rng)), term_key_(SipKey::random(rng)), peer_term_(sip_hash(term_key_, {})) {}
 
   [[nodiscard]] std::optional<EntryId> find(const NodeKey& key) const;
   [[nodiscard]] const Entry& entry(EntryId id) const { return entries_[id]; }
@@ -136,6 +136,7 @@ class DirectoryIndex {
 
   SipKey order_key_;
   SipKey term_key_;
+  std::uint64_t peer_term_;
   std::deque<Entry> entries_;
   std::vector<EntryId> free_;
   SortedBlocks<Posting> postings_;
