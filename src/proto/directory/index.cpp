@@ -65,7 +65,6 @@ void DirectoryIndex::put_record(EntryId id, const NodeRecord& record, BytesView 
   Entry& entry = entries_[id];
   if (entry.is_live()) index_record(id, false);
   drop_pages(id, record.pages);
-  live_ += entry.is_live() ? 0U : 1U;
   entry.record = to_bytes(envelope);
   entry.sequence = record.sequence;
   entry.source = source;
@@ -100,10 +99,7 @@ void DirectoryIndex::bury(EntryId id, std::uint64_t sequence, Instant deadline) 
   detach(id);
   Entry& entry = entries_[id];
   drop_pages(id, 0);
-  if (entry.is_live()) {
-    index_record(id, false);
-    --live_;
-  }
+  if (entry.is_live()) index_record(id, false);
   entry.record = {};
   entry.pages = {};
   entry.sequence = sequence;
@@ -138,14 +134,22 @@ void DirectoryIndex::set_durability(const NodeKey& key, std::uint32_t slot, std:
 
 void DirectoryIndex::detach(EntryId id) {
   const Entry& entry = entries_[id];
-  timers_.erase({entry.deadline, id});
+  if (!entry.is_live()) {
+    ended_timers_.erase({entry.deadline, id});
+    return;
+  }
+  live_timers_.erase({entry.deadline, id});
   source_timers_.erase({entry.source, entry.deadline, id});
   shares_.remove(entry.source, bytes_of(id));
 }
 
 void DirectoryIndex::attach(EntryId id) {
   const Entry& entry = entries_[id];
-  timers_.insert({entry.deadline, id});
+  if (!entry.is_live()) {
+    ended_timers_.insert({entry.deadline, id});
+    return;
+  }
+  live_timers_.insert({entry.deadline, id});
   source_timers_.insert({entry.source, entry.deadline, id});
   shares_.add(entry.source, bytes_of(id));
 }
@@ -212,9 +216,15 @@ std::optional<EntryId> DirectoryIndex::first_to_expire(SourcePrefix source, std:
   return found;
 }
 
-std::optional<EntryId> DirectoryIndex::first_to_expire() const {
-  if (timers_.empty()) return std::nullopt;
-  return timers_.front().entry;
+std::optional<EntryId> DirectoryIndex::first_to_forget() const {
+  if (ended_timers_.empty()) return std::nullopt;
+  return ended_timers_.front().entry;
+}
+
+std::optional<EntryId> DirectoryIndex::first_due() const {
+  if (live_timers_.empty()) return first_to_forget();
+  if (ended_timers_.empty()) return live_timers_.front().entry;
+  return std::min(live_timers_.front(), ended_timers_.front()).entry;
 }
 
 }  // namespace dig::directory

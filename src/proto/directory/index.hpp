@@ -47,7 +47,7 @@ struct Entry {
   std::uint64_t sequence = 0;
   SourcePrefix source = 0;
   Instant deadline;         // when the record expires, or what is left of it is forgotten
-  Bytes record;             // empty: only the sequence is left, so that nothing older comes back
+  Bytes record;             // empty: it has ended; the sequence is left, so that nothing older comes back
   std::vector<Page> pages;  // by rising number
   NodeRoles roles;
   std::uint32_t stores = 0;
@@ -106,10 +106,13 @@ class DirectoryIndex {
   [[nodiscard]] const SourceShares& shares() const noexcept { return shares_; }
   // The record of a source that would expire first.
   [[nodiscard]] std::optional<EntryId> first_to_expire(SourcePrefix source, std::optional<EntryId> except) const;
-  [[nodiscard]] std::optional<EntryId> first_to_expire() const;
+  // The ended entry that would be forgotten first.
+  [[nodiscard]] std::optional<EntryId> first_to_forget() const;
+  // Whichever comes first of all.
+  [[nodiscard]] std::optional<EntryId> first_due() const;
 
-  [[nodiscard]] std::size_t entries() const noexcept { return entries_.size() - free_.size(); }
-  [[nodiscard]] std::size_t live() const noexcept { return live_; }
+  [[nodiscard]] std::size_t live() const noexcept { return live_timers_.size(); }
+  [[nodiscard]] std::size_t ended() const noexcept { return ended_timers_.size(); }
   [[nodiscard]] std::size_t postings() const noexcept { return postings_.size(); }
 
  private:
@@ -140,10 +143,10 @@ class DirectoryIndex {
   std::deque<Entry> entries_;
   std::vector<EntryId> free_;
   SortedBlocks<Posting> postings_;
-  SortedBlocks<Timer> timers_;
+  SortedBlocks<Timer> live_timers_;
+  SortedBlocks<Timer> ended_timers_;
   SortedBlocks<SourceTimer> source_timers_;
-  SourceShares shares_;
-  std::size_t live_ = 0;
+  SourceShares shares_;  // of live entries
 };
 
 }  // namespace dig::directory

@@ -24,12 +24,7 @@ NodeKey key_of(const SignedEnvelope& envelope) {
 }  // namespace
 
 DirectoryServer::DirectoryServer(Instant now, UnixTime wall, Rng& rng, Limits limits)
-    : rng_(rng), limits_(limits), wall_(wall), wall_set_(now), index_(rng) {}
-
-void DirectoryServer::set_wall_clock(Instant now, UnixTime wall) {
-  wall_ = wall;
-  wall_set_ = now;
-}
+    : rng_(rng), limits_(limits), wall_(now, wall), index_(rng) {}
 
 // --- registrations -----------------------------------------------------------------------------------------------
 
@@ -166,16 +161,12 @@ Result<Durability> DirectoryServer::accept_removal(Instant now, const SignedEnve
       return fail(Errc::record_outdated);
     }
   }
-  const SourcePrefix source = id ? index_.entry(*id).source : arrival.source;
-  const Growth growth = growth_of(id, source, index_.k_entry_bytes);
-  DIG_CHECK(check_room(source, growth));
   DIG_CHECK(check_signature<NodeRemoval>(envelope, arrival));
-  DIG_CHECK(make_room(source, growth, id));
-
-  if (!id) id = index_.add(key_of(envelope), source);
-  index_.bury(*id, removal.sequence, now + danger);
+  if (!id) id = index_.add(key_of(envelope), arrival.source);
+  end_record(now, *id, removal.sequence);
   journal_.erase(removal.peer, 1);
   write_record(now, *id, envelope.encode());
+  forget_surplus();
   return Durability::in_memory;
 }
 
@@ -189,7 +180,7 @@ Result<void> DirectoryServer::check_sender(const PeerId& peer, const Arrival& ar
 }
 
 Result<void> DirectoryServer::check_sequence(Instant now, std::uint64_t sequence) const {
-  if (sequence > wall_milliseconds(now) + milliseconds(k_max_clock_error)) return fail(Errc::record_from_future);
+  if (sequence > wall_.milliseconds(now) + milliseconds(k_max_clock_error)) return fail(Errc::record_from_future);
   return {};
 }
 
@@ -198,7 +189,7 @@ Result<void> DirectoryServer::check_sequence(Instant now, std::uint64_t sequence
 Result<Duration> DirectoryServer::lifetime_of(Instant now, const NodeRecord& record, const Arrival& arrival) const {
   if (arrival.origin == Arrival::Origin::own_disk) return *arrival.lifetime;
   DIG_CHECK(check_sequence(now, record.sequence));
-  const std::uint64_t wall = wall_milliseconds(now);
+  const std::uint64_t wall = wall_.milliseconds(now);
   const std::uint64_t age = wall > record.sequence ? wall - record.sequence : 0;
   const Duration lifetime = arrival.lifetime ? std::min<Duration>(*arrival.lifetime, record.lifetime) : record.lifetime;
   if (lifetime <= 0s || age >= milliseconds(record.lifetime)) return fail(Errc::record_expired);
@@ -216,9 +207,10 @@ Result<void> DirectoryServer::check_signature(const SignedEnvelope& envelope, co
 
 DirectoryServer::Growth DirectoryServer::growth_of(std::optional<EntryId> id, SourcePrefix source,
                                                    std::uint64_t bytes_after) const {
-  const std::uint64_t bytes_before = id ? index_.bytes_of(*id) : 0;
-  const Usage total{.records = id ? 0U : 1U, .bytes = bytes_after > bytes_before ? bytes_after - bytes_before : 0};
-  const bool is_same_source = id && index_.entry(*id).source == source;
+  const bool is_live = id && index_.entry(*id).is_live();
+  const std::uint64_t bytes_before = is_live ? index_.bytes_of(*id) : 0;
+  const Usage total{.records = is_live ? 0U : 1U, .bytes = bytes_after > bytes_before ? bytes_after - bytes_before : 0};
+  const bool is_same_source = is_live && index_.entry(*id).source == source;
   return {.source = is_same_source ? total : Usage{1, bytes_after}, .total = total};
 }
 
@@ -332,11 +324,10 @@ Result<void> DirectoryServer::load(Instant now, const store::DirectoryRow& row, 
 Result<void> DirectoryServer::load_ended(Instant now, const SignedEnvelope& envelope, const store::DirectoryRow& row) {
   const std::optional<NodeKey> key = node_key_of(envelope.signer());
   if (!key || index_.find(*key) || row.kept <= 0s) return {};
-  const Growth growth = growth_of(std::nullopt, row.source, index_.k_entry_bytes);
-  DIG_CHECK(check_room(row.source, growth));
   const EntryId id = index_.add(*key, row.source);
   index_.bury(id, row.sequence, now + row.kept);
   index_.set_durability(*key, 0, row.sequence, Durability::on_disk);
+  forget_surplus();
   return {};
 }
 
@@ -351,42 +342,49 @@ std::optional<ServerEvent> DirectoryServer::poll_event() {
 
 // --- time --------------------------------------------------------------------------------------------------------
 
-std::uint64_t DirectoryServer::wall_milliseconds(Instant now) const {
-  const auto wall =
-      std::chrono::seconds(wall_.seconds) + std::chrono::duration_cast<std::chrono::milliseconds>(now - wall_set_);
-  return wall > 0ms ? static_cast<std::uint64_t>(wall / 1ms) : 0;
-}
-
 Duration DirectoryServer::danger_of_older(Instant now, std::uint64_t sequence) const {
   const std::uint64_t end = sequence + milliseconds(NodeRecord::max_lifetime);
-  const std::uint64_t wall = wall_milliseconds(now);
+  const std::uint64_t wall = wall_.milliseconds(now);
   return end > wall ? std::chrono::milliseconds(end - wall) : Duration(0);
 }
 
-void DirectoryServer::end_record(Instant now, EntryId id) {
-  const Entry& entry = index_.entry(id);
-  const Duration danger = entry.is_live() ? danger_of_older(now, entry.sequence) : Duration(0);
-  if (entry.is_live()) ++status_.expired;
-  if (danger <= 0s) return index_.erase(id);
-  index_.bury(id, entry.sequence, now + danger);
+void DirectoryServer::end_record(Instant now, EntryId id, std::uint64_t sequence) {
+  index_.bury(id, sequence, now + danger_of_older(now, sequence));
 }
 
-void DirectoryServer::handle_timeout(Instant now) {
-  while (const std::optional<EntryId> id = index_.first_to_expire()) {
-    if (index_.entry(*id).deadline > now) return;
-    end_record(now, *id);
+// Those that would be forgotten first anyhow. Only their own peer could bring an older record then.
+void DirectoryServer::forget_surplus() {
+  while (index_.ended() > limits_.max_ended) {
+    const EntryId id = *index_.first_to_forget();
+    journal_.erase(index_.entry(id).peer(), 0);
+    index_.erase(id);
   }
 }
 
+void DirectoryServer::handle_timeout(Instant now) {
+  while (const std::optional<EntryId> id = index_.first_due()) {
+    const Entry& entry = index_.entry(*id);
+    if (entry.deadline > now) break;
+    if (entry.is_live() && danger_of_older(now, entry.sequence) > 0s) {
+      end_record(now, *id, entry.sequence);
+      ++status_.expired;
+    } else {
+      status_.expired += entry.is_live() ? 1U : 0U;
+      index_.erase(*id);
+    }
+  }
+  forget_surplus();
+}
+
 std::optional<Instant> DirectoryServer::next_timeout() const {
-  const std::optional<EntryId> id = index_.first_to_expire();
+  const std::optional<EntryId> id = index_.first_due();
   return id ? std::optional(index_.entry(*id).deadline) : std::nullopt;
 }
 
 ServerStatus DirectoryServer::snapshot() const {
   ServerStatus status = status_;
   status.live = index_.live();
-  status.ended = index_.entries() - index_.live();
+  status.ended = index_.ended();
   status.sources = index_.shares().sources();
   status.postings = index_.postings();
   status.bytes = index_.shares().total().bytes;

@@ -16,6 +16,7 @@
 
 #include "base/result.hpp"
 #include "base/rng.hpp"
+#include "base/wall_clock.hpp"
 #include "proto/directory/index.hpp"
 #include "proto/directory/journal.hpp"
 #include "store/directory_rows.hpp"
@@ -63,10 +64,11 @@ class DirectoryServer {
  public:
   using Event = ServerEvent;
   struct Limits {
-    std::uint64_t max_records = 131'072;  // ended ones included, while they are remembered
+    std::uint64_t max_records = 131'072;
     std::uint64_t max_bytes = 512U << 20U;
     std::uint64_t max_records_per_source = 256;  // many homes share the address of a carrier's NAT
     std::uint64_t max_bytes_per_source = 16U << 20U;
+    std::size_t max_ended = 65'536;  // of which the sequence is remembered
     std::uint32_t max_pages_per_peer = NodeRecord::max_pages;
     std::uint32_t max_stores_per_peer = 65'536;
     std::size_t max_unpersisted_bytes = 32U << 20U;  // gathering while a batch is written
@@ -78,7 +80,7 @@ class DirectoryServer {
   DirectoryServer(Instant now, UnixTime wall, Rng& rng) : DirectoryServer(now, wall, rng, Limits{}) {}
 
   // The system's clock was set, or may have drifted. It judges sequence numbers; nothing expires by it.
-  void set_wall_clock(Instant now, UnixTime wall);
+  void set_wall_clock(Instant now, UnixTime wall) { wall_ = WallClock(now, wall); }
 
   // Encoded envelopes with a node record and announcements, taken in their order up to the first that is refused. On
   // success Acknowledged follows. Errors: malformed, oversized, bad_public_key, bad_signature, the record_… codes,
@@ -144,10 +146,11 @@ class DirectoryServer {
   void write_record(Instant now, EntryId id, Bytes envelope);
   void write_page(EntryId id, const Page& page);
   [[nodiscard]] Registered registered_of(Instant now, const NodeKey& key, bool is_replicated) const;
-  [[nodiscard]] std::uint64_t wall_milliseconds(Instant now) const;
   // How long something older than this could still be accepted.
   [[nodiscard]] Duration danger_of_older(Instant now, std::uint64_t sequence) const;
-  void end_record(Instant now, EntryId id);
+  // Only its sequence is left, for as long as something older could come.
+  void end_record(Instant now, EntryId id, std::uint64_t sequence);
+  void forget_surplus();
 
   template <class Announcement>
   [[nodiscard]] FoundRecords list(std::uint64_t term, const std::optional<DirectoryCursor>& cursor, std::uint32_t limit,
@@ -155,8 +158,7 @@ class DirectoryServer {
 
   Rng& rng_;
   Limits limits_;
-  UnixTime wall_;
-  Instant wall_set_;
+  WallClock wall_;
   DirectoryIndex index_;
   Journal journal_;
   std::deque<Event> events_;
