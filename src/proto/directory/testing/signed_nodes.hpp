@@ -60,7 +60,7 @@ struct TestNode {
 inline std::vector<PeerId> peers_of(const std::vector<FoundRecord>& records) {
   std::vector<PeerId> peers;
   for (const FoundRecord& each : records) {
-    peers.push_back(read_statement<NodeRecord>(SignedEnvelope::decode(each.record).value()).value().peer);
+    peers.push_back(read_unverified<NodeRecord>(SignedEnvelope::decode(each.record).value()).value().peer);
   }
   return peers;
 }
