@@ -33,10 +33,9 @@ struct DirectoryClientTest : ::testing::Test {
   // The only event, and then nothing.
   template <class T>
   T only_event() {
-    auto event = client.poll_event();
-    EXPECT_TRUE(event && std::holds_alternative<T>(*event));
+    ClientEvent event = client.poll_event().value();
     EXPECT_FALSE(client.poll_event());
-    return event && std::holds_alternative<T>(*event) ? std::get<T>(*event) : T{};
+    return std::get<T>(std::move(event));
   }
   // What a lie costs: the stream, and nothing of the answer is handed on.
   void expect_lie() {

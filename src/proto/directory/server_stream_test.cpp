@@ -20,9 +20,9 @@ struct DirectoryServerStreamTest : ::testing::Test, ServerFixture {
   DirectoryServerStream stream{now, server, 9, {alice.peer(), 1}};
   Bytes received;
 
-  void send(const DirectoryRequest& request) {
+  void send(const DirectoryRequest& message) {
     Bytes framed;
-    append_frame(framed, encode_directory_request(request));
+    append_frame(framed, encode_directory_request(message));
     stream.handle_bytes(now, framed);
     collect();
   }
