@@ -92,7 +92,7 @@ Result<Durability> DirectoryServer::accept_record(Instant now, const SignedEnvel
   const std::uint64_t before = id ? index_.bytes_of(*id) - index_.entry(*id).record.size() : index_.k_entry_bytes;
   const Growth growth = growth_of(id, arrival.source, before + encoded.size());
   DIG_CHECK(check_room(arrival.source, growth));
-  DIG_CHECK(check_signature<NodeRecord>(envelope, arrival));
+  DIG_CHECK(check_signature<NodeRecord>(now, envelope, arrival));
   DIG_CHECK(make_room(arrival.source, growth, id));
 
   const bool was_live = id && index_.entry(*id).is_live();
@@ -135,7 +135,7 @@ Result<Durability> DirectoryServer::accept_page(Instant now, const SignedEnvelop
   const std::uint64_t after = index_.bytes_of(*id) - freed + cost(encoded.size(), page.stores.size());
   const Growth growth = growth_of(id, entry.source, after);
   DIG_CHECK(check_room(entry.source, growth));
-  DIG_CHECK(check_signature<StoreAnnouncement>(envelope, arrival));
+  DIG_CHECK(check_signature<StoreAnnouncement>(now, envelope, arrival));
   DIG_CHECK(make_room(entry.source, growth, id));
 
   index_.put_page(*id, page.page, page.sequence, encoded, page.stores);
@@ -161,7 +161,7 @@ Result<Durability> DirectoryServer::accept_removal(Instant now, const SignedEnve
       return fail(Errc::record_outdated);
     }
   }
-  DIG_CHECK(check_signature<NodeRemoval>(envelope, arrival));
+  DIG_CHECK(check_signature<NodeRemoval>(now, envelope, arrival));
   if (!id) id = index_.add(key_of(envelope), arrival.source);
   end_record(now, *id, removal.sequence);
   journal_.erase(removal.peer, 1);
@@ -197,8 +197,11 @@ Result<Duration> DirectoryServer::lifetime_of(Instant now, const NodeRecord& rec
 }
 
 template <class Statement>
-Result<void> DirectoryServer::check_signature(const SignedEnvelope& envelope, const Arrival& arrival) {
+Result<void> DirectoryServer::check_signature(Instant now, const SignedEnvelope& envelope, const Arrival& arrival) {
   if (arrival.origin == Arrival::Origin::own_disk) return {};
+  if (arrival.origin == Arrival::Origin::peer && !verifications_.take(now, limits_.verifications, 1)) {
+    return fail(Errc::limit_reached, "too many registrations at once");
+  }
   ++status_.verified;
   return verify_statement<Statement>(envelope);
 }
@@ -214,6 +217,12 @@ DirectoryServer::Growth DirectoryServer::growth_of(std::optional<EntryId> id, So
   return {.source = is_same_source ? total : Usage{1, bytes_after}, .total = total};
 }
 
+DirectoryServer::Shortage DirectoryServer::shortage_for(const Growth& growth) const {
+  const Usage& total = index_.shares().total();
+  return {.of_records = growth.total.records > 0 && total.records + growth.total.records > limits_.max_records,
+          .of_bytes = growth.total.bytes > 0 && total.bytes + growth.total.bytes > limits_.max_bytes};
+}
+
 // What grows nothing always has room. A source that is not yet the largest may take the place of one that is.
 Result<void> DirectoryServer::check_room(SourcePrefix source, const Growth& growth) const {
   const SourceShares& shares = index_.shares();
@@ -223,10 +232,9 @@ Result<void> DirectoryServer::check_room(SourcePrefix source, const Growth& grow
       (growth.source.bytes > 0 && after.bytes > limits_.max_bytes_per_source)) {
     return fail(Errc::directory_full, "for this source address");
   }
-  const bool is_full = growth.total.records > 0 && shares.total().records + growth.total.records > limits_.max_records;
-  const bool is_heavy = growth.total.bytes > 0 && shares.total().bytes + growth.total.bytes > limits_.max_bytes;
-  if ((is_full && shares.most_records().amount <= after.records) ||
-      (is_heavy && shares.most_bytes().amount <= after.bytes)) {
+  const Shortage shortage = shortage_for(growth);
+  if ((shortage.of_records && shares.most_records().amount <= after.records) ||
+      (shortage.of_bytes && shares.most_bytes().amount <= after.bytes)) {
     return fail(Errc::directory_full);
   }
   return {};
@@ -236,12 +244,10 @@ Result<void> DirectoryServer::check_room(SourcePrefix source, const Growth& grow
 Result<void> DirectoryServer::make_room(SourcePrefix source, const Growth& growth, std::optional<EntryId> keep) {
   while (true) {
     DIG_CHECK(check_room(source, growth));
+    const Shortage shortage = shortage_for(growth);
+    if (!shortage.of_records && !shortage.of_bytes) return {};
     const SourceShares& shares = index_.shares();
-    const bool is_full =
-        growth.total.records > 0 && shares.total().records + growth.total.records > limits_.max_records;
-    const bool is_heavy = growth.total.bytes > 0 && shares.total().bytes + growth.total.bytes > limits_.max_bytes;
-    if (!is_full && !is_heavy) return {};
-    const SourcePrefix largest = is_full ? shares.most_records().source : shares.most_bytes().source;
+    const SourcePrefix largest = shortage.of_records ? shares.most_records().source : shares.most_bytes().source;
     const std::optional<EntryId> victim = index_.first_to_expire(largest, keep);
     if (!victim) return fail(Errc::directory_full);
     evict(*victim);

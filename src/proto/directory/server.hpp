@@ -16,6 +16,7 @@
 
 #include "base/result.hpp"
 #include "base/rng.hpp"
+#include "base/token_bucket.hpp"
 #include "base/wall_clock.hpp"
 #include "proto/directory/index.hpp"
 #include "proto/directory/journal.hpp"
@@ -71,7 +72,8 @@ class DirectoryServer {
     std::size_t max_ended = 65'536;  // of which the sequence is remembered
     std::uint32_t max_pages_per_peer = NodeRecord::max_pages;
     std::uint32_t max_stores_per_peer = 65'536;
-    std::size_t max_unpersisted_bytes = 32U << 20U;  // gathering while a batch is written
+    TokenBucket::Rate verifications{.per_second = 4000, .burst = 400};  // less than half of a core, 40 ms at once
+    std::size_t max_unpersisted_bytes = 32U << 20U;                     // gathering while a batch is written
   };
   static constexpr Duration k_max_clock_error = 1h;
 
@@ -84,7 +86,7 @@ class DirectoryServer {
 
   // Encoded envelopes with a node record and announcements, taken in their order up to the first that is refused. On
   // success Acknowledged follows. Errors: malformed, oversized, bad_public_key, bad_signature, the record_… codes,
-  // directory_full, limit_reached (the disk does not keep up).
+  // directory_full, limit_reached (disk or processor do not keep up).
   [[nodiscard]] Result<void> register_envelopes(Instant now, RegistrationId registration, const Registrant& registrant,
                                                 std::span<const Bytes> envelopes);
   // The peer leaves at once; `envelope` has a NodeRemoval. The same errors.
@@ -136,9 +138,16 @@ class DirectoryServer {
   [[nodiscard]] Result<void> check_sequence(Instant now, std::uint64_t sequence) const;
   [[nodiscard]] Result<Duration> lifetime_of(Instant now, const NodeRecord& record, const Arrival& arrival) const;
   template <class Statement>
-  [[nodiscard]] Result<void> check_signature(const SignedEnvelope& envelope, const Arrival& arrival);
+  [[nodiscard]] Result<void> check_signature(Instant now, const SignedEnvelope& envelope, const Arrival& arrival);
+
+  // Of which the whole has too little for it.
+  struct Shortage {
+    bool of_records = false;
+    bool of_bytes = false;
+  };
 
   [[nodiscard]] Growth growth_of(std::optional<EntryId> id, SourcePrefix source, std::uint64_t bytes_after) const;
+  [[nodiscard]] Shortage shortage_for(const Growth& growth) const;
   [[nodiscard]] Result<void> check_room(SourcePrefix source, const Growth& growth) const;
   [[nodiscard]] Result<void> make_room(SourcePrefix source, const Growth& growth, std::optional<EntryId> keep);
   void evict(EntryId id);
@@ -159,6 +168,7 @@ class DirectoryServer {
   Rng& rng_;
   Limits limits_;
   WallClock wall_;
+  TokenBucket verifications_;
   DirectoryIndex index_;
   Journal journal_;
   std::deque<Event> events_;

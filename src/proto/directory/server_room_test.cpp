@@ -23,6 +23,7 @@ std::vector<TestNode> crowd(ServerFixture& fixture, std::uint64_t first_seed, st
     const TestNode& node = nodes.back();
     std::ignore =
         fixture.register_all(node, {node.signed_record(k_wall_ms), node.signed_page(k_wall_ms, 0, {store})}, source(i));
+    fixture.advance(1ms);  // no more at once than the server checks
   }
   return nodes;
 }

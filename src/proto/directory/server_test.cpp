@@ -166,6 +166,17 @@ TEST_F(DirectoryServerTest, ADiskThatDoesNotKeepUpIsTold) {
   EXPECT_TRUE(small.register_all(alice, {alice.signed_record(k_wall_ms + 100)}));
 }
 
+// The processor of a bootstrap server has other work than to check signatures.
+TEST_F(DirectoryServerTest, TooManySignaturesAtOnceAreRefusedForAWhile) {
+  ServerFixture slow({.verifications = {.per_second = 10, .burst = 2}});
+  ASSERT_TRUE(slow.register_all(alice, {alice.signed_record(k_wall_ms)}));
+  ASSERT_TRUE(slow.register_all(alice, {alice.signed_record(k_wall_ms + 1)}));
+  EXPECT_EQ(code_of(slow.register_all(alice, {alice.signed_record(k_wall_ms + 2)})), Errc::limit_reached);
+  EXPECT_TRUE(slow.register_all(alice, {alice.signed_record(k_wall_ms + 1)})) << "nothing to check";
+  slow.advance(100ms);
+  EXPECT_TRUE(slow.register_all(alice, {alice.signed_record(k_wall_ms + 2)}));
+}
+
 // --- sequences and clocks ----------------------------------------------------------------------------------------
 
 TEST_F(DirectoryServerTest, AnOlderSequenceNeverReplacesANewerOne) {
