@@ -17,18 +17,12 @@
 #include "base/rng.hpp"
 #include "proto/stun/response.hpp"
 #include "proto/stun/transaction.hpp"
+#include "wire/nat_behaviour.hpp"
 
 namespace dig::stun {
 
-enum class NatMapping : std::uint8_t {
-  unknown,
-  none,  // the server sees the address of the socket
-  endpoint_independent,
-  address_dependent,
-  address_and_port_dependent,
-  dependent,  // one of the two above; ordinary servers cannot tell which
-};
-enum class NatFiltering : std::uint8_t { unknown, endpoint_independent, address_dependent, address_and_port_dependent };
+using dig::NatFiltering;
+using dig::NatMapping;
 // RFC 5780 §3.4 asks from a second port; there is one socket here. `unsupported` says that its packets to its own
 // mapped address do not come back; a NAT that refuses only these, and not those of other hosts behind it, looks the
 // same.

@@ -13,10 +13,9 @@
 
 #include "base/result.hpp"
 #include "store/disk/file.hpp"
+#include "store/disk/sqlite.hpp"
 #include "wire/hash256.hpp"
 #include "wire/manifest.hpp"
-
-struct sqlite3;
 
 namespace dig::store {
 
@@ -31,14 +30,8 @@ struct IndexRow {
 
 class StoreIndex {
  public:
-  static constexpr int busy_timeout_ms = 10'000;
-  static constexpr int schema_version = 1;
-
   // Errors: index_damaged (not a database, damaged pages), index_newer, the errors of files.
   [[nodiscard]] static Result<std::unique_ptr<StoreIndex>> open(const fs::path& path);
-  ~StoreIndex();
-  StoreIndex(const StoreIndex&) = delete;
-  StoreIndex& operator=(const StoreIndex&) = delete;
 
   [[nodiscard]] Result<void> put(const IndexRow& row);  // replaces the row of the same store and root
   [[nodiscard]] Result<void> remove(const StoreId& store_id, const RootHash& root);
@@ -48,14 +41,10 @@ class StoreIndex {
   [[nodiscard]] Result<std::vector<IndexRow>> all();
 
  private:
-  class Statement;
-  explicit StoreIndex(sqlite3* database) : database_(database) {}
-  [[nodiscard]] Result<void> run(const char* sql);
-  [[nodiscard]] Result<std::uint64_t> read_schema_version();
-  [[nodiscard]] Result<void> prepare_schema();
+  StoreIndex();
 
   std::mutex mutex_;
-  sqlite3* database_;
+  SqliteDatabase database_;
 };
 
 }  // namespace dig::store

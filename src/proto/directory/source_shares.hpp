@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// How much of the directory each source prefix holds, and which holds most: when the directory is full, the largest
+// gives way, so that one source with many keys never costs another one its place.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+
+#include "base/accept_limiter.hpp"
+#include "proto/directory/sorted_blocks.hpp"
+
+namespace dig::directory {
+
+using SourcePrefix = AcceptLimiter::Prefix;
+
+struct Usage {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+};
+
+class SourceShares {
+ public:
+  struct Share {
+    std::uint64_t amount = 0;
+    SourcePrefix source = 0;
+    friend auto operator<=>(const Share&, const Share&) = default;
+  };
+
+  void add(SourcePrefix source, std::uint64_t bytes);
+  void remove(SourcePrefix source, std::uint64_t bytes);
+
+  [[nodiscard]] Usage of(SourcePrefix source) const;
+  [[nodiscard]] const Usage& total() const noexcept { return total_; }
+  [[nodiscard]] std::size_t sources() const noexcept { return usages_.size(); }
+  [[nodiscard]] Share most_records() const { return by_records_.empty() ? Share() : by_records_.back(); }
+  [[nodiscard]] Share most_bytes() const { return by_bytes_.empty() ? Share() : by_bytes_.back(); }
+
+ private:
+  void set(SourcePrefix source, const Usage& before, const Usage& after);
+
+  std::unordered_map<SourcePrefix, Usage> usages_;
+  SortedBlocks<Share> by_records_;
+  SortedBlocks<Share> by_bytes_;
+  Usage total_;
+};
+
+}  // namespace dig::directory

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the directory asks of whoever keeps it durably: rows of signed envelopes to put and to erase, in batches. A row
+// is named by its peer and slot. Putting a row replaces the one of that name; order counts.
+#pragma once
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "base/accept_limiter.hpp"
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+#include "wire/peer_id.hpp"
+
+namespace dig::store {
+
+struct DirectoryRow {
+  PeerId peer;
+  std::uint32_t slot = 0;  // 0: the node record, or the removal; n + 1: page n of its stores
+  std::uint64_t sequence = 0;
+  // Of slot 0 only; pages live as long as their record.
+  AcceptLimiter::Prefix source = 0;  // whence it was registered
+  Duration lifetime{0};              // from now on; 0: it has ended, and the row only keeps older ones from coming back
+  Duration kept{0};                  // from now on, at least as long as `lifetime`
+  Bytes envelope;
+  friend bool operator==(const DirectoryRow&, const DirectoryRow&) = default;
+};
+struct EraseRows {
+  PeerId peer;
+  std::uint32_t first_slot = 0;  // this one and all after it
+  friend bool operator==(const EraseRows&, const EraseRows&) = default;
+};
+using DirectoryChange = std::variant<DirectoryRow, EraseRows>;
+
+}  // namespace dig::store
