@@ -50,8 +50,8 @@ struct WebsocketHeader::Decoded {
   std::size_t size = 0;
 };
 
-// Copies `from` to `to`, which is as large, with the mask laid on or taken off. `offset`: how many bytes of the payload
-// come before.
+// Copies `from` to `to`, which has room for it and may be the same, with the mask laid on or taken off. `offset`: how
+// many bytes of the payload come before.
 void apply_mask(const WebsocketMask& mask, std::uint64_t offset, BytesView from, MutableBytes to) noexcept;
 
 }  // namespace dig

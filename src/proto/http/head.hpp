@@ -5,6 +5,7 @@
 // proxy.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -57,6 +58,12 @@ class Fields {
     std::string value;
   };
   std::vector<Field> fields_;
+};
+
+// Why a request is not served, and the status that says so to who sent it (RFC 9110 §15).
+struct Refusal {
+  std::uint16_t status = 400;
+  Error error;
 };
 
 // RFC 9110 §5.6.2.

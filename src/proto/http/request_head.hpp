@@ -21,12 +21,6 @@ struct RequestHead {
   Fields fields;
 };
 
-// Why a request is not served, and the status that says so to who sent it (RFC 9110 §15).
-struct Refusal {
-  std::uint16_t status = 400;
-  Error error;
-};
-
 // `text` ends with the empty line.
 [[nodiscard]] std::expected<RequestHead, Refusal> parse_request_head(std::string_view text, const HeadLimits& limits);
 

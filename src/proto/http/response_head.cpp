@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/http/response_head.hpp"
 
+#include <vector>
+
 #include "base/byte_writer.hpp"
 #include "base/decimal.hpp"
 
@@ -66,14 +68,21 @@ void append_page(Bytes& out, const Page& page, bool is_head) {
   std::vector<NamedValue> fields = {
       {"Content-Type", page.content_type},
       {"Content-Length", length},
-      {"Connection", "close"},
+      {"Connection", page.status == 426 ? "close, upgrade" : "close"},
       {"Cache-Control", "no-store"},
       {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"},
       {"X-Content-Type-Options", "nosniff"}};
-  if (page.status == 405) fields.push_back({"Allow", "GET, HEAD"});  // RFC 9110 §15.5.6
-  fields.insert(fields.end(), page.more.begin(), page.more.end());
+  // What some statuses must say (RFC 9110 §15.5.6 and §15.5.22, RFC 6455 §4.4).
+  if (page.status == 405) fields.push_back({"Allow", "GET, HEAD"});
+  if (page.status == 426) fields.push_back({"Upgrade", "websocket"});
+  if (page.status == 426) fields.push_back({"Sec-WebSocket-Version", "13"});
   append_response_head(out, page.status, fields);
   if (!is_head) append(out, as_bytes(page.body));
+}
+
+void append_refusal(Bytes& out, const Refusal& refusal) {
+  const std::string body = refusal.error.message() + "\n";
+  append_page(out, {.status = refusal.status, .body = body}, false);
 }
 
 Result<ResponseHead> parse_response_head(std::string_view text, const HeadLimits& limits) {

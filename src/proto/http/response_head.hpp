@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "proto/http/head.hpp"
 
@@ -25,11 +24,12 @@ struct Page {
   std::uint16_t status = 200;
   std::string_view content_type = "text/plain; charset=utf-8";
   std::string_view body;
-  std::vector<NamedValue> more{};  // fields
 };
 // A whole response, after which the connection is closed. Nobody may keep it, frame it or take it for something else,
 // and it loads nothing. `is_head`: without the body, but with its length.
 void append_page(Bytes& out, const Page& page, bool is_head);
+// The page of a refusal: what it says in words of ours.
+void append_refusal(Bytes& out, const Refusal& refusal);
 
 struct ResponseHead {
   std::uint16_t status = 0;

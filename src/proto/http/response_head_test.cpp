@@ -40,8 +40,17 @@ TEST(HttpResponse, EveryStatusThatRefusesARequestHasItsPhrase) {
   }
   EXPECT_TRUE(page({.status = 405}, false).starts_with("HTTP/1.1 405 Method Not Allowed\r\n"));
   EXPECT_NE(page({.status = 405}, false).find("\r\nAllow: GET, HEAD\r\n"), std::string::npos);
-  EXPECT_NE(page({.status = 426, .more = {{"Upgrade", "websocket"}}}, false).find("\r\nUpgrade: websocket\r\n"),
-            std::string::npos);
+  const std::string upgrade = page({.status = 426}, false);
+  for (const char* line : {"Upgrade: websocket", "Sec-WebSocket-Version: 13", "Connection: close, upgrade"}) {
+    EXPECT_NE(upgrade.find("\r\n" + std::string(line) + "\r\n"), std::string::npos) << line;
+  }
+}
+
+TEST(HttpResponse, ARefusalSaysWhyInItsBody) {
+  Bytes out;
+  append_refusal(out, {.status = 414, .error = Error(Errc::oversized, "the target of a request")});
+  EXPECT_TRUE(as_text(out).starts_with("HTTP/1.1 414 URI Too Long\r\n"));
+  EXPECT_TRUE(as_text(out).ends_with(Error(Errc::oversized, "the target of a request").message() + "\n"));
 }
 
 TEST(HttpResponse, ReadsStatusAndFields) {
