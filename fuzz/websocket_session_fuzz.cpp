@@ -14,7 +14,7 @@ using namespace dig::websocket;
 using fuzz::Input;
 using fuzz::require;
 
-constexpr Limits k_limits{.max_input = 20'000, .max_input_excess = 40'000, .max_output = 20'000, .max_message = 70'000};
+constexpr Limits k_limits{.max_input = 2000, .max_input_excess = 4000, .max_output = 2000, .max_message = 7000};
 constexpr Instant k_start{1000s};
 
 // One end with what it wrote and read.
@@ -71,7 +71,7 @@ struct World {
 
 // Moves what `from` has to say, whole or altered.
 void deliver(Input& in, World& world, End& from, End& to, bool is_altered) {
-  Bytes wire(in.byte() % 2 == 0 ? 65'536 : 1 + in.byte());
+  Bytes wire(in.byte() % 2 == 0 ? 8192 : 1 + in.byte());
   wire.resize(from.session.poll_bytes(world.now, wire));
   if (is_altered && !wire.empty()) {
     const std::size_t at = (std::size_t{in.byte()} << 8 | in.byte()) % wire.size();
@@ -98,12 +98,12 @@ void step(Input& in, World& world) {
       world.is_honest = false;
       return subject.session.handle_bytes(world.now, in.take(in.byte()));
     case 7:
-      return peer.write(Bytes(std::size_t{in.byte()} * 100, static_cast<std::byte>(in.byte())));
+      return peer.write(Bytes(std::size_t{in.byte()} * 10, static_cast<std::byte>(in.byte())));
     case 8:
-      return subject.write(Bytes(std::size_t{in.byte()} * 100, static_cast<std::byte>(in.byte())));
+      return subject.write(Bytes(std::size_t{in.byte()} * 10, static_cast<std::byte>(in.byte())));
     case 9:
-      peer.take(std::size_t{in.byte()} * 100);
-      return subject.take(std::size_t{in.byte()} * 100);
+      peer.take(std::size_t{in.byte()} * 10);
+      return subject.take(std::size_t{in.byte()} * 10);
     case 10:
       world.now = world.now + Duration(std::chrono::milliseconds(in.byte() * 50));
       return subject.session.handle_timeout(world.now);

@@ -160,7 +160,8 @@ void Session::handle_close_frame() {
     if (!code || !is_close_code(*code)) {
       return fail_with(CloseCode::protocol_error, Error(Errc::protocol_violation, "WebSocket: a closing frame"));
     }
-    detail += " " + std::to_string(*code) + ": " + SafeText(as_text(control_).substr(2)).str();
+    const SafeText reason(as_text(control_).substr(2));
+    detail += " " + std::to_string(*code) + (reason.empty() ? "" : ": " + reason.str());
   }
   close_code_ = CloseCode::normal;
   is_cut_ = true;
