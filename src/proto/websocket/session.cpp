@@ -251,7 +251,7 @@ std::size_t Session::poll_bytes(Instant /*now*/, MutableBytes out) {
 bool Session::start_next_frame() {
   if (phase_ == Phase::connecting || is_close_sent_) return false;
   if (is_cut_) output_.clear();
-  if (pong_ && !close_code_) {
+  if (pong_) {
     append_control(WebsocketOpcode::pong, *std::exchange(pong_, std::nullopt));
     return true;
   }

@@ -283,6 +283,17 @@ TEST(WebsocketSession, CloseSendsWhatWaitsFirst) {
   EXPECT_EQ(session.read(buffer).error().code(), Errc::connection_closed);
 }
 
+TEST(WebsocketSession, CloseForgetsWhatWasNotRead) {
+  Session session = open_server();
+  session.handle_bytes(k_start, frame(binary, "unread") + frame(ping, "?"));
+  session.close();
+  EXPECT_TRUE(tells<Closed>(session)) << "and not Readable before";
+  Bytes buffer(10);
+  EXPECT_FALSE(session.read(buffer));
+  EXPECT_EQ(session.snapshot().input_waiting, 0u);
+  EXPECT_EQ(to_hex(sent(session)), "8a013f880203e8") << "the closing frame is the last one";
+}
+
 TEST(WebsocketSession, AnEndWithoutAClosingFrameIsNotClean) {
   Session session = open_server();
   session.handle_bytes(k_start, frame(binary, "abc"));
