@@ -160,7 +160,6 @@ void ServerStream::identify(Identified what) {
   phase_ = Phase::open;
   what.is_tls = layers_.tls().has_value();
   identified_ = std::move(what);
-  tells_readable_ = true;  // there may be something that was given back
   sniffer_.reset();
   reader_.reset();
 }
@@ -188,7 +187,6 @@ void ServerStream::end(Closed closed) {
 
 std::optional<ServerStream::Event> ServerStream::poll_event() {
   if (identified_) return *std::exchange(identified_, std::nullopt);
-  if (std::exchange(tells_readable_, false)) return Readable{};
   while (phase_ == Phase::open) {
     const auto event = layers_.poll_event();
     if (!event) return std::nullopt;
@@ -204,7 +202,6 @@ Result<std::size_t> ServerStream::write(BytesView bytes) { return layers_.write(
 Result<ReadResult> ServerStream::read(Instant now, MutableBytes out) { return layers_.read(now, out); }
 
 void ServerStream::close(Instant now) {
-  tells_readable_ = false;
   layers_.close(now);
   if (phase_ != Phase::open && phase_ != Phase::over) end({Error(Errc::connection_closed, "closed here"), true});
 }

@@ -91,8 +91,7 @@ class ServerStream {
   std::optional<StreamSniffer> sniffer_;
   std::optional<http::RequestReader> reader_;
   std::optional<Identified> identified_;  // waits to be told
-  bool tells_readable_ = false;
-  std::optional<Closed> closed_;  // the same
+  std::optional<Closed> closed_;          // the same
 };
 
 }  // namespace dig::one_port
