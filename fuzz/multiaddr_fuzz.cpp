@@ -24,7 +24,12 @@ void check(const Multiaddr& address) {
   if (const auto endpoint = address.tcp_endpoint()) {
     if (Multiaddr::tcp(*endpoint).tcp_endpoint().value() != *endpoint) std::abort();
   }
-  (void)address.dns_tcp();
+  if (const auto target = address.stream_target()) {
+    const bool is_secure = target->carrier == Multiaddr::Carrier::secure_websocket;
+    const bool is_plain = target->carrier == Multiaddr::Carrier::plain;
+    if (is_plain != target->http_host.empty() || is_secure == target->tls_name.empty()) std::abort();
+    if (is_plain != (address.tcp_endpoint().has_value() || address.dns_tcp().has_value())) std::abort();
+  }
   (void)address.host();
   (void)address.port();
 }

@@ -104,16 +104,31 @@ Sha1Digest hmac_sha1(BytesView key, std::initializer_list<BytesView> parts) {
   return digest;
 }
 
-Md5Digest md5(std::initializer_list<BytesView> parts) {
-  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "MD5", nullptr);
+namespace {
+
+void digest_once(const EVP_MD* algorithm, std::initializer_list<BytesView> parts, MutableBytes out) {
   require_openssl(algorithm != nullptr);
   const OpensslPtr<evp_md_ctx_st> context(EVP_MD_CTX_new());
   require_openssl(context != nullptr && EVP_DigestInit_ex2(context.get(), algorithm, nullptr) == 1);
   for (const BytesView part : parts) {
     require_openssl(EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
   }
+  require_openssl(EVP_DigestFinal_ex(context.get(), writable_octets(out), nullptr) == 1);
+}
+
+}  // namespace
+
+Sha1Digest sha1(std::initializer_list<BytesView> parts) {
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA1", nullptr);
+  Sha1Digest digest;
+  digest_once(algorithm, parts, digest);
+  return digest;
+}
+
+Md5Digest md5(std::initializer_list<BytesView> parts) {
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "MD5", nullptr);
   Md5Digest digest;
-  require_openssl(EVP_DigestFinal_ex(context.get(), writable_octets(digest), nullptr) == 1);
+  digest_once(algorithm, parts, digest);
   return digest;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SHA-256, HMAC and HKDF. Cheap for small inputs: a Merkle tree hashes 65 bytes at a time, a STUN server checks a MAC a
-// packet. SHA-1 and MD5 are here only because STUN (RFC 8489 §9.2.2, §14.5) has no way without them.
+// packet. SHA-1 and MD5 are here only because STUN (RFC 8489 §9.2.2, §14.5) and the handshake of WebSocket (RFC 6455
+// §4.2.2) have no way without them.
 #pragma once
 
 #include <array>
@@ -33,6 +34,7 @@ class Sha256 {
 [[nodiscard]] Sha256Digest hmac_sha256(BytesView key, std::initializer_list<BytesView> parts);
 
 using Sha1Digest = std::array<std::byte, 20>;
+[[nodiscard]] Sha1Digest sha1(std::initializer_list<BytesView> parts);
 [[nodiscard]] Sha1Digest hmac_sha1(BytesView key, std::initializer_list<BytesView> parts);
 
 using Md5Digest = std::array<std::byte, 16>;

@@ -48,6 +48,11 @@ TEST(HmacSha256, MatchesRfc4231) {
             "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
+TEST(Sha1, MatchesTheFips180Examples) {
+  EXPECT_EQ(to_hex(sha1({})), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+  EXPECT_EQ(to_hex(sha1({as_bytes("a"), BytesView{}, as_bytes("bc")})), "a9993e364706816aba3e25717850c26c9cd0d89d");
+}
+
 Bytes range(int first, int end) {
   Bytes bytes;
   for (int i = first; i < end; ++i) bytes.push_back(static_cast<std::byte>(i));

@@ -102,8 +102,90 @@ Result<Bytes> parse_components(std::string_view text) {
 
 std::uint16_t port_of(BytesView value) { return ByteReader(value).u16().value_or(0); }
 
+using Components = std::span<const Multiaddr::Component>;
+
+// Takes the first component off the others if it is of the protocol.
+const Multiaddr::Component* take(Components& rest, Protocol protocol) {
+  if (rest.empty() || rest.front().protocol != protocol) return nullptr;
+  const Multiaddr::Component* const taken = &rest.front();
+  rest = rest.subspan(1);
+  return taken;
+}
+
 bool is_link_local_v6(const IpAddress& address) {  // fe80::/10
   return !address.is_v4() && address.octets()[0] == 0xFE && (address.octets()[1] & 0xC0) == 0x80;
+}
+
+// Errors are the beginnings of sentences that end with the address.
+using TargetError = std::unexpected<std::string_view>;
+
+std::expected<IpAddress, std::string_view> take_ip(Components& rest) {
+  std::uint32_t scope = 0;
+  if (const auto* zone = take(rest, Protocol::ip6zone)) {
+    const auto index = parse_decimal(as_text(zone->value), 0xFFFFFFFF);
+    if (!index || *index == 0) return TargetError("the zone must be the index of an interface: ");
+    scope = static_cast<std::uint32_t>(*index);
+  }
+  const auto address = IpAddress::from_bytes(rest.front().value).value_or(IpAddress());
+  rest = rest.subspan(1);
+  if (is_link_local_v6(address) && scope == 0) return TargetError("a link-local address needs ip6zone: ");
+  return address.is_v4() ? address : IpAddress::v6(address.octets(), scope);
+}
+
+// RFC 9112 §3.2: the port stands there unless it is the usual one of the scheme.
+std::string http_host_of(std::string host, std::uint16_t port, bool is_secure) {
+  if (host.contains(':')) host = "[" + host + "]";
+  return port == (is_secure ? 443 : 80) ? host : host + ":" + std::to_string(port);
+}
+
+struct TcpRemote {
+  std::variant<Endpoint, Multiaddr::DnsTcp> remote;
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+std::expected<TcpRemote, std::string_view> take_tcp_remote(Components& rest) {
+  constexpr std::array k_names = {Protocol::dns, Protocol::dns4, Protocol::dns6};
+  constexpr std::array k_addresses = {Protocol::ip4, Protocol::ip6, Protocol::ip6zone};
+  if (rest.empty()) return TargetError("");
+  const Protocol first = rest.front().protocol;
+  TcpRemote found;
+  IpAddress address;
+  const bool is_name = std::ranges::find(k_names, first) != k_names.end();
+  if (is_name) {
+    found.host = take(rest, first)->to_string();
+  } else if (std::ranges::find(k_addresses, first) != k_addresses.end()) {
+    DIG_TRY(address, take_ip(rest));
+    found.host = address.to_string();
+  }
+  const auto* const tcp = take(rest, Protocol::tcp);
+  if (tcp == nullptr || found.host.empty()) return TargetError("");
+  found.port = port_of(tcp->value);
+  if (is_name) {
+    found.remote = Multiaddr::DnsTcp{first, found.host, found.port};
+  } else {
+    found.remote = Endpoint{address, found.port};
+  }
+  return found;
+}
+
+std::expected<Multiaddr::StreamTarget, std::string_view> read_stream_target(Components rest) {
+  using Carrier = Multiaddr::Carrier;
+  if (!rest.empty() && rest.back().protocol == Protocol::p2p) rest = rest.first(rest.size() - 1);
+  DIG_TRY(TcpRemote tcp, take_tcp_remote(rest));
+  Multiaddr::StreamTarget target{.remote = std::move(tcp.remote)};
+  if (rest.empty()) return target;
+  const bool is_tls = take(rest, Protocol::tls) != nullptr;
+  if (const auto* const sni = is_tls ? take(rest, Protocol::sni) : nullptr) tcp.host = sni->to_string();
+  if (tcp.host.contains('*')) return TargetError("a wildcard is no server: ");
+  const bool is_secure = is_tls || (!rest.empty() && rest.front().protocol == Protocol::wss);
+  if (take(rest, is_secure && !is_tls ? Protocol::wss : Protocol::ws) == nullptr || !rest.empty()) {
+    return TargetError("");
+  }
+  target.carrier = is_secure ? Carrier::secure_websocket : Carrier::websocket;
+  target.http_host = http_host_of(tcp.host, tcp.port, is_secure);
+  if (is_secure) target.tls_name = std::move(tcp.host);
+  return target;
 }
 
 }  // namespace
@@ -138,7 +220,7 @@ Result<Multiaddr> Multiaddr::from_bytes(BytesView bytes) {
   return Multiaddr(std::string(as_text(bytes)));
 }
 
-Multiaddr Multiaddr::tcp(const Endpoint& endpoint) {
+Multiaddr Multiaddr::tcp(const Endpoint& endpoint, Carrier carrier) {
   Bytes binary;
   const auto add = [&](Protocol protocol, BytesView value) {
     append_component(binary, *multiaddr::find_protocol(static_cast<std::uint64_t>(protocol)), value);
@@ -148,6 +230,8 @@ Multiaddr Multiaddr::tcp(const Endpoint& endpoint) {
   add(address.is_v4() ? Protocol::ip4 : Protocol::ip6, address.bytes());
   const std::array port = {static_cast<std::byte>(endpoint.port >> 8), static_cast<std::byte>(endpoint.port)};
   add(Protocol::tcp, port);
+  if (carrier == Carrier::secure_websocket) add(Protocol::tls, {});
+  if (carrier != Carrier::plain) add(Protocol::ws, {});
   return Multiaddr(std::string(as_text(binary)));
 }
 
@@ -219,33 +303,25 @@ Result<Multiaddr> Multiaddr::with_peer_id(const PeerId& peer) const {
   return from_bytes(binary);
 }
 
+Result<Multiaddr::StreamTarget> Multiaddr::stream_target() const {
+  const std::vector<Component> all = components();
+  const auto target = read_stream_target(all);
+  if (!target) return fail(Errc::address_not_dialable, std::string(target.error()) + to_string());
+  return *target;
+}
+
 Result<Endpoint> Multiaddr::tcp_endpoint() const {
-  std::vector<Component> all = components();
-  if (!all.empty() && all.back().protocol == Protocol::p2p) all.pop_back();
-  const auto not_dialable = [&](std::string_view why) { return fail(Errc::address_not_dialable, why); };
-  std::uint32_t scope = 0;
-  if (!all.empty() && all.front().protocol == Protocol::ip6zone) {
-    const auto index = parse_decimal(as_text(all.front().value), 0xFFFFFFFF);
-    if (!index || *index == 0) return not_dialable("the zone must be the index of an interface: " + to_string());
-    scope = static_cast<std::uint32_t>(*index);
-    all.erase(all.begin());
-  }
-  const bool is_ip = !all.empty() && (all[0].protocol == Protocol::ip4 || all[0].protocol == Protocol::ip6);
-  if (!is_ip || all.size() != 2 || all[1].protocol != Protocol::tcp) return not_dialable(to_string());
-  DIG_TRY(IpAddress address, IpAddress::from_bytes(all[0].value));
-  if (is_link_local_v6(address) && scope == 0)
-    return not_dialable("a link-local address needs ip6zone: " + to_string());
-  if (!address.is_v4()) address = IpAddress::v6(address.octets(), scope);
-  return Endpoint{address, port_of(all[1].value)};
+  DIG_TRY(const StreamTarget target, stream_target());
+  const auto* const endpoint = std::get_if<Endpoint>(&target.remote);
+  if (endpoint == nullptr || target.carrier != Carrier::plain) return fail(Errc::address_not_dialable, to_string());
+  return *endpoint;
 }
 
 std::optional<Multiaddr::DnsTcp> Multiaddr::dns_tcp() const {
-  const std::vector<Component> all = components();
-  const bool has_peer = !all.empty() && all.back().protocol == Protocol::p2p;
-  if (all.size() != (has_peer ? 3U : 2U) || all[1].protocol != Protocol::tcp) return std::nullopt;
-  const Protocol kind = all[0].protocol;
-  if (kind != Protocol::dns && kind != Protocol::dns4 && kind != Protocol::dns6) return std::nullopt;
-  return DnsTcp{kind, all[0].to_string(), port_of(all[1].value)};
+  const auto target = stream_target();
+  const auto* const name = target ? std::get_if<DnsTcp>(&target->remote) : nullptr;
+  if (name == nullptr || target->carrier != Carrier::plain) return std::nullopt;
+  return *name;
 }
 
 std::string Multiaddr::host() const {

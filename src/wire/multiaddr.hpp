@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -70,6 +71,15 @@ class Multiaddr {
     std::uint16_t port = 0;
     friend bool operator==(const DnsTcp&, const DnsTcp&) = default;
   };
+  // What carries the bytes of libp2p over TCP.
+  enum class Carrier : std::uint8_t { plain, websocket, secure_websocket };
+  struct StreamTarget {
+    std::variant<Endpoint, DnsTcp> remote;
+    Carrier carrier = Carrier::plain;
+    std::string tls_name{};   // secure_websocket: the name or IP address that the certificate must show
+    std::string http_host{};  // either WebSocket: for the Host of its request
+    friend bool operator==(const StreamTarget&, const StreamTarget&) = default;
+  };
 
   Multiaddr() = default;  // empty: no address
   // bad_multiaddr, or `unsupported` for protocols not listed above (among them unix and memory, on purpose).
@@ -77,7 +87,7 @@ class Multiaddr {
   // As peers send it; unknown protocols are `unsupported`: skip the address, not the message.
   [[nodiscard]] static Result<Multiaddr> from_bytes(BytesView bytes);
   // The scope of a link-local address becomes a numeric ip6zone.
-  [[nodiscard]] static Multiaddr tcp(const Endpoint& endpoint);
+  [[nodiscard]] static Multiaddr tcp(const Endpoint& endpoint, Carrier carrier = Carrier::plain);
 
   [[nodiscard]] bool empty() const noexcept { return binary_.empty(); }
   [[nodiscard]] BytesView bytes() const noexcept { return as_bytes(binary_); }
@@ -94,8 +104,11 @@ class Multiaddr {
   // Replaces the peer id, if there is one. Fails when the address would grow beyond its limits.
   [[nodiscard]] Result<Multiaddr> with_peer_id(const PeerId& peer) const;
 
-  // For /ip4|ip6/…/tcp/… with nothing after but /p2p; address_not_dialable for all else. A zone must be the index of an
+  // How to dial the address over TCP: with nothing after the port, or /ws, /wss, /tls/ws, /tls/sni/…/ws (/wss is
+  // another spelling of /tls/ws), and /p2p. address_not_dialable for all else. A zone must be the index of an
   // interface, and a link-local address needs one.
+  [[nodiscard]] Result<StreamTarget> stream_target() const;
+  // The same for /ip4|ip6/…/tcp/… with nothing after but /p2p.
   [[nodiscard]] Result<Endpoint> tcp_endpoint() const;
   // For /dns|dns4|dns6/…/tcp/… with nothing after but /p2p.
   [[nodiscard]] std::optional<DnsTcp> dns_tcp() const;

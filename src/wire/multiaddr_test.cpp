@@ -15,6 +15,8 @@ const PeerId k_peer = PeerId::from_public_key(PublicKey::ed25519(Bytes(32, std::
 const PeerId k_relay = PeerId::from_public_key({KeyType::ecdsa, Bytes(91, std::byte{8})});
 const std::string k_certhash = "uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ";
 
+using Carrier = Multiaddr::Carrier;
+
 std::string p2p(const PeerId& peer) { return "/p2p/" + peer.to_string(); }
 std::string reprinted(std::string_view text) {
   const auto address = Multiaddr::parse(text);
@@ -343,7 +345,16 @@ TEST(Multiaddr, RoundTripsEndpoints) {
   const IpAddress link_local = IpAddress::parse("fe80::1").value();
   const Endpoint scoped{IpAddress::v6(link_local.octets(), 3), 80};
   EXPECT_EQ(Multiaddr::tcp(scoped).to_string(), "/ip6zone/3/ip6/fe80::1/tcp/80");
+  EXPECT_EQ(Multiaddr::tcp(v4, Carrier::websocket).to_string(), "/ip4/192.0.2.1/tcp/4001/ws");
+  EXPECT_EQ(Multiaddr::tcp(v4, Carrier::secure_websocket).to_string(), "/ip4/192.0.2.1/tcp/4001/tls/ws");
   for (const Endpoint& endpoint : {v4, scoped, Endpoint{IpAddress::loopback(IpFamily::v6), 65535}}) {
+    for (const auto carrier : {Carrier::plain, Carrier::websocket, Carrier::secure_websocket}) {
+      const Multiaddr made = Multiaddr::tcp(endpoint, carrier);
+      EXPECT_EQ(made.stream_target().value().carrier, carrier);
+      EXPECT_EQ(std::get<Endpoint>(made.stream_target().value().remote), endpoint);
+      EXPECT_EQ(Multiaddr::from_bytes(made.bytes()).value(), made);
+      EXPECT_EQ(made.tcp_endpoint().has_value(), carrier == Carrier::plain);
+    }
     EXPECT_EQ(Multiaddr::tcp(endpoint).tcp_endpoint().value(), endpoint);
     EXPECT_EQ(Multiaddr::from_bytes(Multiaddr::tcp(endpoint).bytes()).value(), Multiaddr::tcp(endpoint));
   }
@@ -357,6 +368,52 @@ TEST(Multiaddr, FindsNamesWithTcpPorts) {
     EXPECT_FALSE(Multiaddr::parse(text).value().dns_tcp()) << text;
   }
   EXPECT_FALSE(Multiaddr::parse("/dns/example.com" + p2p(k_peer)).value().dns_tcp());
+}
+
+TEST(Multiaddr, SaysHowToDialWebSockets) {
+  const Endpoint v4{IpAddress::v4({192, 0, 2, 1}), 443};
+  const auto target = [](std::string_view text) { return Multiaddr::parse(text).value().stream_target().value(); };
+  const auto dns = [](std::uint16_t port) { return Multiaddr::DnsTcp{Protocol::dns4, "example.com", port}; };
+  const auto secure = Carrier::secure_websocket;
+  const std::pair<std::string, Multiaddr::StreamTarget> cases[] = {
+      {"/ip4/192.0.2.1/tcp/443", {v4}},
+      {"/ip4/192.0.2.1/tcp/443/ws", {v4, Carrier::websocket, "", "192.0.2.1:443"}},
+      {"/ip4/192.0.2.1/tcp/443/wss", {v4, secure, "192.0.2.1", "192.0.2.1"}},
+      {"/ip4/192.0.2.1/tcp/443/tls/ws", {v4, secure, "192.0.2.1", "192.0.2.1"}},
+      {"/ip4/192.0.2.1/tcp/443/tls/sni/example.com/ws", {v4, secure, "example.com", "example.com"}},
+      {"/dns4/example.com/tcp/80/ws", {dns(80), Carrier::websocket, "", "example.com"}},
+      {"/dns4/example.com/tcp/80/tls/ws", {dns(80), secure, "example.com", "example.com:80"}},
+      {"/dns4/example.com/tcp/8443/wss", {dns(8443), secure, "example.com", "example.com:8443"}},
+      {"/dns4/example.com/tcp/4001/tls/sni/a.example/ws", {dns(4001), secure, "a.example", "a.example:4001"}},
+      {"/dns4/example.com/tcp/443", {dns(443)}},
+      {"/ip6/2001:db8::1/tcp/443/ws",
+       {Endpoint{IpAddress::parse("2001:db8::1").value(), 443}, Carrier::websocket, "", "[2001:db8::1]:443"}},
+      {"/ip6/2001:db8::1/tcp/443/tls/ws",
+       {Endpoint{IpAddress::parse("2001:db8::1").value(), 443}, secure, "2001:db8::1", "[2001:db8::1]"}},
+  };
+  for (const auto& [text, expected] : cases) {
+    EXPECT_EQ(target(text), expected) << text;
+    EXPECT_EQ(target(text + p2p(k_peer)), expected) << text;
+  }
+}
+
+TEST(Multiaddr, DoesNotDialWhatIsNoStreamOverTcp) {
+  for (const std::string& text :
+       {std::string("/ip4/192.0.2.1"), std::string("/ip4/192.0.2.1/udp/443/quic-v1"), p2p(k_peer),
+        std::string("/dnsaddr/bootstrap.example"), std::string("/dnsaddr/bootstrap.example/tcp/443/ws"),
+        std::string("/ip4/192.0.2.1/tcp/443/tls"), std::string("/ip4/192.0.2.1/tcp/443/tls/sni/example.com"),
+        std::string("/ip4/192.0.2.1/tcp/443/tls/sni/*.example.com/ws"), std::string("/ip4/192.0.2.1/tcp/443/tls/http"),
+        std::string("/ip4/192.0.2.1/tcp/443/http"), std::string("/ip4/192.0.2.1/tcp/443/noise"),
+        std::string("/ip4/192.0.2.1/tcp/443/ws/noise"), std::string("/ip4/192.0.2.1/udp/443"),
+        std::string("/ip6/fe80::1/tcp/443/ws"), std::string("/ip6zone/eth0/ip6/fe80::1/tcp/443/tls/ws"),
+        "/ip4/192.0.2.1/tcp/443/ws" + p2p(k_relay) + "/p2p-circuit" + p2p(k_peer),
+        "/ip4/192.0.2.1/tcp/443/ws" + p2p(k_relay) + "/p2p-circuit"}) {
+    const auto target = Multiaddr::parse(text).value().stream_target();
+    ASSERT_FALSE(target) << text;
+    EXPECT_EQ(target.error().code(), Errc::address_not_dialable) << text;
+    EXPECT_TRUE(target.error().detail().ends_with(text)) << text;
+  }
+  EXPECT_FALSE(Multiaddr().stream_target());
 }
 
 TEST(Multiaddr, TellsHostAndPort) {

@@ -47,6 +47,13 @@ bool is_stun(BytesView datagram) noexcept {
   return reader.u32() == k_magic_cookie;
 }
 
+Header header_of(BytesView datagram) noexcept {
+  const std::uint16_t type = ByteReader(datagram).u16().value_or(0);
+  Header header{method_of(type), class_of(type), {}};
+  std::ranges::copy(datagram.subspan(8, header.transaction.size()), header.transaction.begin());
+  return header;
+}
+
 Result<Message> Message::parse(BytesView bytes) {
   ByteReader reader(bytes);
   DIG_TRY(const std::uint16_t type, reader.u16());

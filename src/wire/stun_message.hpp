@@ -98,6 +98,8 @@ struct Header {
 // Whether a datagram may be STUN: the first two bits are zero and the magic cookie is in its place (RFC 8489 §5). For
 // demultiplexers; parse() says whether it is.
 [[nodiscard]] bool is_stun(BytesView datagram) noexcept;
+// The header of a datagram that is_stun().
+[[nodiscard]] Header header_of(BytesView datagram) noexcept;
 
 // A well-formed message. Refers to the bytes it was parsed from.
 class Message {

@@ -54,6 +54,7 @@ TEST(StunMessage, EmptyAndEveryPrefixAreRefused) {
 TEST(StunMessage, WhatIsNotStunIsRefused) {
   Bytes bytes = request("");
   EXPECT_TRUE(is_stun(bytes));
+  EXPECT_EQ(header_of(bytes), Message::parse(bytes).value().header());
   for (const unsigned first : {0x40U, 0x80U, 0xC0U, 0x16U << 2U}) {
     Bytes other = bytes;
     other[0] = static_cast<std::byte>(first);
