@@ -17,10 +17,11 @@ Result<void> Initiator::start(Instant now, Rng& rng) {
 }
 
 void Initiator::handle_bytes(Instant now, BytesView bytes) {
+  handle_timeout(now);  // an answer that comes too late is none, whichever is noticed first
   if (error_ || bytes.empty()) return;
   // Bytes that were not sent yet cannot be an echo.
   if (!is_waiting_ || bytes.size() > sent_ - matched_ ||
-      !equal(bytes, BytesView(payload_).subspan(matched_, bytes.size()))) {
+      !equal(bytes, BytesView(payload_).subspan(matched_).first(bytes.size()))) {
     fail_with(Error(Errc::protocol_violation, "the answer to a ping differs from it"));
     return;
   }

@@ -90,6 +90,15 @@ TEST_F(PingTest, OnlyOneIsOnItsWay) {
   EXPECT_EQ(initiator.start(now, rng).error().code(), Errc::invalid_argument);
 }
 
+// However late the owner looks at its timers.
+TEST_F(PingTest, AnAnswerThatComesTooLateIsNone) {
+  ASSERT_TRUE(initiator.start(now, rng).has_value());
+  const Bytes payload = poll_all(initiator);
+  initiator.handle_bytes(now, BytesView(payload).first(k_payload_size - 1));
+  initiator.handle_bytes(now + InitiatorLimits{}.timeout, BytesView(payload).last(1));
+  EXPECT_EQ(error(initiator), Errc::timed_out);
+}
+
 TEST_F(PingTest, SilenceTimesOut) {
   ASSERT_TRUE(initiator.start(now, rng).has_value());
   EXPECT_EQ(initiator.next_timeout(), now + InitiatorLimits{}.timeout);
