@@ -99,10 +99,12 @@ TEST_F(ObservedAddressesTest, VotesFade) {
 TEST_F(ObservedAddressesTest, KeepsTheLatestVotesOfMany) {
   for (int i = 0; i < 1000; ++i) {
     now = now + 1s;
-    observe("1.0." + std::to_string(i / 250) + "." + std::to_string(i % 250), "8.8.8.8:" + std::to_string(1000 + i));
+    const int port = i < 2 ? 1 : i >= 998 ? 2 : 1000 + i;
+    observe("1.0." + std::to_string(i / 250) + "." + std::to_string(i % 250), "8.8.8.8:" + std::to_string(port));
   }
   EXPECT_EQ(book.votes(), 128u);
   EXPECT_EQ(book.hosts(now), (Hosts{seen_host("8.8.8.8", 128)}));
+  EXPECT_EQ(book.addresses(now), (Addresses{seen("8.8.8.8:2", 2)}));
   observe("1.0.3.249", "8.8.4.4:4001");
   EXPECT_EQ(book.votes(), 128u) << "a known observer needs no room";
 }
