@@ -78,7 +78,7 @@ class Run {
   void drain() {
     while (auto event = server_.poll_event()) {
       if (auto* persist = std::get_if<Persist>(&*event)) {
-        require(!batch_ && !persist->changes.empty());
+        require(!batch_);
         batch_ = std::move(*persist);
       } else if (const auto* done = std::get_if<Acknowledged>(&*event)) {
         streams_[done->registration.stream].handle_acknowledged(now_, *done);

@@ -178,7 +178,7 @@ TEST_F(DirectoryClientTest, AnAnswerOfAnotherKindOrUnaskedEndsTheStream) {
   answer({holder(alice)});
   EXPECT_EQ(only_event<ClientFailed>().error.code(), Errc::protocol_violation);
   client = DirectoryClient(now);
-  answer({});
+  answer(std::vector<FoundRecord>());
   EXPECT_EQ(only_event<ClientFailed>().error.code(), Errc::protocol_violation);
 }
 

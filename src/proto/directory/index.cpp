@@ -71,7 +71,7 @@ void DirectoryIndex::put_record(EntryId id, const NodeRecord& record, BytesView 
   entry.deadline = deadline;
   entry.roles = record.roles;
   entry.page_count = static_cast<std::uint16_t>(record.pages);
-  entry.durability = Durability::in_memory;
+  entry.durability = Durability::queued;
   index_record(id, true);
   attach(id);
 }
@@ -106,7 +106,7 @@ void DirectoryIndex::bury(EntryId id, std::uint64_t sequence, Instant deadline) 
   entry.deadline = deadline;
   entry.roles = {};
   entry.page_count = 0;
-  entry.durability = Durability::in_memory;
+  entry.durability = Durability::queued;
   attach(id);
 }
 

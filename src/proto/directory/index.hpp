@@ -30,15 +30,15 @@ using EntryId = std::uint32_t;
 // Absent for peers with another kind of key: no node has one.
 [[nodiscard]] std::optional<NodeKey> node_key_of(const PeerId& peer);
 
-// How well an envelope is kept.
-enum class Durability : std::uint8_t { in_memory, on_disk, replicated };
+// How well an envelope is kept. In memory only is one whose batch could not be written.
+enum class Durability : std::uint8_t { in_memory, queued, on_disk, replicated };
 
 struct Page {
   Bytes envelope;
   std::uint64_t sequence = 0;
   std::uint16_t number = 0;
   std::uint16_t stores = 0;
-  Durability durability = Durability::in_memory;
+  Durability durability = Durability::queued;
 };
 
 struct Entry {
@@ -52,7 +52,7 @@ struct Entry {
   NodeRoles roles;
   std::uint32_t stores = 0;
   std::uint16_t page_count = 0;  // as the record says
-  Durability durability = Durability::in_memory;
+  Durability durability = Durability::queued;
 
   [[nodiscard]] bool is_live() const noexcept { return !record.empty(); }
   [[nodiscard]] const Page* page(std::uint32_t number) const;

@@ -17,7 +17,7 @@ void Journal::erase(PeerId peer, std::uint32_t first_slot) {
 }
 
 std::optional<Persist> Journal::start_batch() {
-  if (writing_ || changes_.empty()) return std::nullopt;
+  if (writing_ || (changes_.empty() && gathering_.waiting.empty())) return std::nullopt;
   writing_ = std::exchange(gathering_, {});
   writing_size_ = changes_.size();
   bytes_ = 0;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/strong_id.hpp"
@@ -48,7 +49,11 @@ class Journal {
   // To be told when everything so far is durable.
   void wait(const Waiting& waiting) { gathering_.waiting.push_back(waiting); }
 
-  // The next batch, unless one is being written or there is nothing to write.
+  // Who has been told to wait since the batch that is being written.
+  [[nodiscard]] std::vector<Waiting> take_waiting() { return std::exchange(gathering_.waiting, {}); }
+
+  // The next batch, unless one is being written or nobody needs it. Its changes may be none: what somebody waits for
+  // was in the batch before.
   [[nodiscard]] std::optional<Persist> start_batch();
   // Nothing when it is not the one that is being written.
   [[nodiscard]] std::optional<Batch> finish_batch(PersistToken token);

@@ -49,13 +49,12 @@ Result<void> DirectoryServer::acknowledge(Instant now, RegistrationId registrati
   Durability worst = Durability::replicated;
   bool is_rest_replicated = true;
   for (const Bytes& envelope : envelopes) {
-    if (journal_.bytes() > limits_.max_unpersisted_bytes) return fail(Errc::limit_reached, "the disk does not keep up");
     DIG_TRY(const Durability durability,
             accept(now, envelope, {.sender = &registrant.peer, .source = registrant.source}));
     worst = std::min(worst, durability);
     if (durability == Durability::on_disk) is_rest_replicated = false;
   }
-  if (worst == Durability::in_memory) {
+  if (worst == Durability::queued) {
     journal_.wait({registration, *key, is_rest_replicated});
   } else {
     events_.push_back(Acknowledged{registration, registered_of(now, *key, worst == Durability::replicated)});
@@ -64,6 +63,7 @@ Result<void> DirectoryServer::acknowledge(Instant now, RegistrationId registrati
 }
 
 Result<Durability> DirectoryServer::accept(Instant now, const Bytes& bytes, const Arrival& arrival) {
+  if (journal_.bytes() > limits_.max_unpersisted_bytes) return fail(Errc::limit_reached, "the disk does not keep up");
   DIG_TRY(const SignedEnvelope envelope, SignedEnvelope::decode(bytes));
   if (is_statement<NodeRecord>(envelope)) return accept_record(now, envelope, arrival);
   if (is_statement<StoreAnnouncement>(envelope)) return accept_page(now, envelope, arrival);
@@ -85,7 +85,7 @@ Result<Durability> DirectoryServer::accept_record(Instant now, const SignedEnvel
     const Entry& entry = index_.entry(*id);
     if (equal(entry.record, encoded)) {
       if (entry.durability == Durability::in_memory) write_record(now, *id, encoded);
-      return entry.durability;
+      return entry.durability;  // queued by now, or better
     }
     if (record.sequence <= entry.sequence) return fail(Errc::record_outdated);
   }
@@ -103,13 +103,13 @@ Result<Durability> DirectoryServer::accept_record(Instant now, const SignedEnvel
   // Pages of a life before this one may still be on the disk.
   if (!was_live || record.pages < pages_before) journal_.erase(record.peer, was_live ? record.pages + 1 : 1);
   write_record(now, *id, encoded);
-  return Durability::in_memory;
+  return Durability::queued;
 }
 
 Result<Durability> DirectoryServer::accept_page(Instant now, const SignedEnvelope& envelope, const Arrival& arrival) {
   DIG_TRY(const StoreAnnouncement page, read_unverified<StoreAnnouncement>(envelope));
   DIG_CHECK(check_sender(page.peer, arrival));
-  DIG_CHECK(check_sequence(now, page.sequence));
+  DIG_CHECK(check_sequence(now, page.sequence, arrival));
   const std::optional<EntryId> id = index_.find(key_of(envelope));
   if (!id || !index_.entry(*id).is_live()) return fail(Errc::record_expired, "stores without a record of their holder");
   const Entry& entry = index_.entry(*id);
@@ -141,25 +141,22 @@ Result<Durability> DirectoryServer::accept_page(Instant now, const SignedEnvelop
   index_.put_page(*id, page.page, page.sequence, encoded, page.stores);
   if (arrival.origin == Arrival::Origin::own_disk) return Durability::on_disk;
   write_page(*id, *entry.page(page.page));
-  return Durability::in_memory;
+  return Durability::queued;
 }
 
 Result<Durability> DirectoryServer::accept_removal(Instant now, const SignedEnvelope& envelope,
                                                    const Arrival& arrival) {
   DIG_TRY(const NodeRemoval removal, read_unverified<NodeRemoval>(envelope));
   DIG_CHECK(check_sender(removal.peer, arrival));
-  DIG_CHECK(check_sequence(now, removal.sequence));
+  DIG_CHECK(check_sequence(now, removal.sequence, arrival));
   const Duration danger = danger_of_older(now, removal.sequence);
   if (danger <= 0s) return fail(Errc::record_expired, "an old removal");
   std::optional<EntryId> id = index_.find(key_of(envelope));
   if (id) {
     const Entry& entry = index_.entry(*id);
-    if (removal.sequence == entry.sequence && !entry.is_live() && entry.durability != Durability::in_memory) {
-      return entry.durability;
-    }
-    if (removal.sequence < entry.sequence || (removal.sequence == entry.sequence && entry.is_live())) {
-      return fail(Errc::record_outdated);
-    }
+    const bool is_done = removal.sequence == entry.sequence && !entry.is_live();
+    if (is_done && entry.durability != Durability::in_memory) return entry.durability;
+    if (removal.sequence <= entry.sequence && !is_done) return fail(Errc::record_outdated);
   }
   DIG_CHECK(check_signature<NodeRemoval>(now, envelope, arrival));
   if (!id) id = index_.add(key_of(envelope), arrival.source);
@@ -167,7 +164,7 @@ Result<Durability> DirectoryServer::accept_removal(Instant now, const SignedEnve
   journal_.erase(removal.peer, 1);
   write_record(now, *id, envelope.encode());
   forget_surplus();
-  return Durability::in_memory;
+  return Durability::queued;
 }
 
 // --- checks ------------------------------------------------------------------------------------------------------
@@ -179,7 +176,8 @@ Result<void> DirectoryServer::check_sender(const PeerId& peer, const Arrival& ar
   return {};
 }
 
-Result<void> DirectoryServer::check_sequence(Instant now, std::uint64_t sequence) const {
+Result<void> DirectoryServer::check_sequence(Instant now, std::uint64_t sequence, const Arrival& arrival) const {
+  if (arrival.origin == Arrival::Origin::own_disk) return {};
   if (sequence > wall_.milliseconds(now) + milliseconds(k_max_clock_error)) return fail(Errc::record_from_future);
   return {};
 }
@@ -188,7 +186,7 @@ Result<void> DirectoryServer::check_sequence(Instant now, std::uint64_t sequence
 // signing is the peer's word; what a wrong clock costs is its own.
 Result<Duration> DirectoryServer::lifetime_of(Instant now, const NodeRecord& record, const Arrival& arrival) const {
   if (arrival.origin == Arrival::Origin::own_disk) return *arrival.lifetime;
-  DIG_CHECK(check_sequence(now, record.sequence));
+  DIG_CHECK(check_sequence(now, record.sequence, arrival));
   const std::uint64_t wall = wall_.milliseconds(now);
   const std::uint64_t age = wall > record.sequence ? wall - record.sequence : 0;
   const Duration lifetime = arrival.lifetime ? std::min<Duration>(*arrival.lifetime, record.lifetime) : record.lifetime;
@@ -264,6 +262,7 @@ void DirectoryServer::evict(EntryId id) {
 
 void DirectoryServer::write_record(Instant now, EntryId id, Bytes envelope) {
   const Entry& entry = index_.entry(id);
+  index_.set_durability(entry.key, 0, entry.sequence, Durability::queued);
   const Duration left = entry.deadline - now;
   journal_.put(entry.key, {.peer = entry.peer(),
                            .slot = 0,
@@ -276,6 +275,7 @@ void DirectoryServer::write_record(Instant now, EntryId id, Bytes envelope) {
 
 void DirectoryServer::write_page(EntryId id, const Page& page) {
   const Entry& entry = index_.entry(id);
+  index_.set_durability(entry.key, page.number + 1U, page.sequence, Durability::queued);
   journal_.put(entry.key, {.peer = entry.peer(),
                            .slot = page.number + 1U,
                            .sequence = page.sequence,
@@ -291,13 +291,22 @@ Registered DirectoryServer::registered_of(Instant now, const NodeKey& key, bool 
   return {std::chrono::floor<std::chrono::seconds>(index_.entry(*id).deadline - now), is_replicated};
 }
 
+void DirectoryServer::fail_waiting(const std::vector<Journal::Waiting>& list, const Error& error) {
+  for (const Journal::Waiting& waiting : list) {
+    events_.push_back(Acknowledged{waiting.registration, fail(Errc::directory_failed, error.detail())});
+  }
+}
+
 void DirectoryServer::handle_persisted(Instant now, PersistToken token, const Result<PersistOutcome>& result) {
   const std::optional<Journal::Batch> batch = journal_.finish_batch(token);
   if (!batch) return;
   if (!result) {
-    for (const Journal::Waiting& waiting : batch->waiting) {
-      events_.push_back(Acknowledged{waiting.registration, fail(Errc::directory_failed, result.error().detail())});
+    for (const Journal::Written& written : batch->written) {
+      index_.set_durability(written.key, written.slot, written.sequence, Durability::in_memory);
     }
+    fail_waiting(batch->waiting, result.error());
+    // Some of them may wait for what was in this batch.
+    fail_waiting(journal_.take_waiting(), result.error());
     return;
   }
   const Durability durability = result->is_replicated ? Durability::replicated : Durability::on_disk;

@@ -135,7 +135,7 @@ class DirectoryServer {
   [[nodiscard]] Result<void> load_ended(Instant now, const SignedEnvelope& envelope, const store::DirectoryRow& row);
 
   [[nodiscard]] Result<void> check_sender(const PeerId& peer, const Arrival& arrival) const;
-  [[nodiscard]] Result<void> check_sequence(Instant now, std::uint64_t sequence) const;
+  [[nodiscard]] Result<void> check_sequence(Instant now, std::uint64_t sequence, const Arrival& arrival) const;
   [[nodiscard]] Result<Duration> lifetime_of(Instant now, const NodeRecord& record, const Arrival& arrival) const;
   template <class Statement>
   [[nodiscard]] Result<void> check_signature(Instant now, const SignedEnvelope& envelope, const Arrival& arrival);
@@ -154,6 +154,7 @@ class DirectoryServer {
 
   void write_record(Instant now, EntryId id, Bytes envelope);
   void write_page(EntryId id, const Page& page);
+  void fail_waiting(const std::vector<Journal::Waiting>& list, const Error& error);
   [[nodiscard]] Registered registered_of(Instant now, const NodeKey& key, bool is_replicated) const;
   // How long something older than this could still be accepted.
   [[nodiscard]] Duration danger_of_older(Instant now, std::uint64_t sequence) const;

@@ -126,6 +126,27 @@ TEST_F(DirectoryServerTest, WhatCouldNotBeWrittenIsRefusedAndWrittenWhenItComesA
   EXPECT_EQ(disk.size(), 2u);
 }
 
+// It is written once, and whoever registers it meanwhile waits for that.
+TEST_F(DirectoryServerTest, TheSameAgainWhileItIsWrittenWaitsForIt) {
+  const std::vector<Bytes> envelopes = announcing(alice, k_wall_ms, {photos});
+  for (const bool can_write : {false, true}) {
+    ASSERT_TRUE(try_register(alice, envelopes));
+    drain();
+    const std::uint64_t first = request;
+    ASSERT_TRUE(try_register(alice, envelopes));
+    drain();
+    EXPECT_FALSE(acknowledged.contains(first) || acknowledged.contains(request));
+    EXPECT_LE(server.snapshot().unpersisted, 3u) << "what is being written, and no more";
+    persist(can_write ? Result<PersistOutcome>(PersistOutcome{}) : fail(Errc::disk_full));
+    EXPECT_EQ(acknowledged.at(first).has_value(), can_write);
+    if (can_write) {
+      EXPECT_FALSE(acknowledged.contains(request));
+      persist(PersistOutcome{});
+    }
+    EXPECT_EQ(acknowledged.at(request).has_value(), can_write);
+  }
+}
+
 TEST_F(DirectoryServerTest, TheSameAgainCostsNothingAndGivesNoTime) {
   const std::vector<Bytes> envelopes = announcing(alice, k_wall_ms, {photos});
   ASSERT_TRUE(register_all(alice, envelopes));

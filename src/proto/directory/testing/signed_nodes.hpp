@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/rng.hpp"
+#include "base/time.hpp"
 #include "wire/directory_message.hpp"
 #include "wire/identity.hpp"
 #include "wire/node_record.hpp"
