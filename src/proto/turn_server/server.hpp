@@ -78,7 +78,7 @@ struct ServerConfig {
   // allows by name.
   std::vector<IpAddress> own_addresses;
   PeerPolicy peers;
-  // A pair relay (server_pair.cpp): allocations for users with a PairRole only, each of which reaches the allocations
+  // A pair relay (server_pair_relay.cpp): allocations for users with a PairRole only, each of which reaches the allocations
   // of the other half of its pair and nothing else. Relayed addresses are names inside this server: no socket is opened
   // for them. `peers` and `own_addresses` mean nothing then, and `ports.shards` is 1: halves in different shards would
   // never find each other, as the kernel spreads clients by their addresses.
@@ -210,7 +210,7 @@ class Server {
   void answer_allocate(Instant now, Allocation& allocation, Sink& sink);
   void handle_refresh(const Request& request, Authenticated& who, Allocation& allocation);
 
-  // server_pair.cpp
+  // server_pair_relay.cpp
   // 0, or the error code that refuses the user an allocation.
   [[nodiscard]] std::uint16_t refusal_of(const Authenticated& who) const;
   void allocate_for_pair(const Request& request, const PairRole& role, Allocation& allocation);
