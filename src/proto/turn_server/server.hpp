@@ -78,10 +78,10 @@ struct ServerConfig {
   // allows by name.
   std::vector<IpAddress> own_addresses;
   PeerPolicy peers;
-  // A pair relay (server_pair_relay.cpp): allocations for users with a PairRole only, each of which reaches the allocations
-  // of the other half of its pair and nothing else. Relayed addresses are names inside this server: no socket is opened
-  // for them. `peers` and `own_addresses` mean nothing then, and `ports.shards` is 1: halves in different shards would
-  // never find each other, as the kernel spreads clients by their addresses.
+  // A pair relay (server_pair_relay.cpp): allocations for users with a PairRole only, each of which reaches the
+  // allocations of the other half of its pair and nothing else. Relayed addresses are names inside this server: no
+  // socket is opened for them. `peers` and `own_addresses` mean nothing then, and `ports.shards` is 1: halves in
+  // different shards would never find each other, as the kernel spreads clients by their addresses.
   bool is_pair_relay = false;
   bool has_even_port = true;  // EVEN-PORT and RESERVATION-TOKEN; a peer that relays has no use for them
   // RFC 5780: every combination of these two addresses and ports is a listener. Empty: Binding only.

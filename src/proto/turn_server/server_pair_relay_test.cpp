@@ -74,6 +74,38 @@ TEST_F(PairRelay, WithoutAChannelDataComesFromTheRelayedAddressOfTheOther) {
   EXPECT_EQ(stun::xor_address(*message, Attribute::xor_peer_address), alice.relayed);
 }
 
+TEST_F(PairRelay, EachComesOverTheTransportThatItHas) {
+  TestClient stream(world, "192.0.2.13:6000", StunTransport::tls);
+  stream.uses_sha256 = true;
+  pair.give(stream, k_bob, k_alice);
+  pair.give(alice, k_alice, k_bob);
+  ASSERT_TRUE(alice.allocate().is_success());
+  ASSERT_TRUE(stream.allocate().is_success());
+  bind(alice, stream, 0x4000);
+  bind(stream, alice, 0x4000);
+  world.sink.clients.clear();
+  alice.send_channel_data(0x4000, "hello");
+  stream.send_channel_data(0x4000, "abc");
+  ASSERT_EQ(world.sink.clients.size(), 2U);
+  EXPECT_EQ(world.sink.clients[0].client, stream.path);
+  EXPECT_EQ(world.sink.clients[0].padding, 3U);
+  EXPECT_EQ(world.sink.clients[1].client, alice.path);
+  EXPECT_EQ(world.sink.clients[1].padding, 0U);
+}
+
+TEST_F(PairRelay, PortsAreReservedAsOnAnyServer) {
+  pair.give(alice, k_alice, k_bob);
+  const Answer even = alice.allocate([](stun::Writer& writer) { stun::add_even_port(writer, true); });
+  ASSERT_TRUE(even.is_success());
+  const auto token = stun::decode_u64(*even.message().find(Attribute::reservation_token));
+  TestClient next(world, "192.0.2.10:5001");
+  pair.give(next, k_alice, k_bob);
+  ASSERT_TRUE(
+      next.allocate([&](stun::Writer& writer) { writer.add_u64(Attribute::reservation_token, *token); }).is_success());
+  EXPECT_EQ(alice.relayed.port % 2, 0);
+  EXPECT_EQ(next.relayed.port, alice.relayed.port + 1);
+}
+
 TEST_F(PairRelay, BothMustHavePermittedTheOther) {
   meet();
   bind(alice, bob, 0x4000);
@@ -303,7 +335,15 @@ TEST_F(PairRelay, WhenAllHaveLeftEverythingIsGivenBack) {
   EXPECT_EQ(world.server.free_ports(), ports);
   EXPECT_EQ(world.quotas.taken(), 0U);
   EXPECT_EQ(world.count<AllocationEnded>(), 2U);
-  EXPECT_EQ(world.count<CloseRelay>() + world.count<OpenRelay>(), 0U);
+}
+
+TEST_F(PairRelay, TheShellIsAskedForNothing) {
+  meet();
+  world.server.handle_client_closed(world.now, alice.path);
+  const auto event = world.server.poll_event();
+  ASSERT_TRUE(event);
+  EXPECT_TRUE(std::holds_alternative<AllocationEnded>(*event));
+  EXPECT_FALSE(world.server.poll_event());
 }
 
 TEST_F(PairRelay, ThePortsOfTheHostAreNoWayIn) {
