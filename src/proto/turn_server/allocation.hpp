@@ -13,6 +13,7 @@
 #include "base/strong_id.hpp"
 #include "base/time.hpp"
 #include "base/token_bucket.hpp"
+#include "proto/turn_server/pair_table.hpp"
 #include "proto/turn_server/quotas.hpp"
 #include "wire/stun_integrity.hpp"
 #include "wire/stun_message.hpp"
@@ -49,8 +50,8 @@ struct Relay {
   RelayId id;
   Endpoint address;           // as clients and peers see it; the port is taken from the pool
   std::uint8_t attempts = 0;  // ports that the system refused
-  bool is_open = false;
-  bool may_move = true;  // false: the client asked for an even port or a reserved one, another would not do
+  bool is_open = false;       // it has a socket, which a pair relay never opens
+  bool may_move = true;       // false: the client asked for an even port or a reserved one, another would not do
 
   [[nodiscard]] IpFamily family() const noexcept { return address.address.family(); }
 };
@@ -81,6 +82,7 @@ struct Allocation {
   std::array<std::optional<Relay>, 2> relays;  // IPv4, IPv6
   std::vector<Permission> permissions;
   std::vector<Channel> channels;
+  std::optional<PairTable::Place> pair;  // on a pair relay
   TokenBucket bandwidth;
   TokenBucket new_peers;
   TokenBucket peer_errors;

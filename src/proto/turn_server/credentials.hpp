@@ -4,12 +4,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/time.hpp"
 #include "crypto/hash.hpp"
+#include "proto/turn_server/pair_role.hpp"
 
 namespace dig::turn {
 
@@ -17,6 +19,7 @@ namespace dig::turn {
 struct UserCredentials {
   std::string username;
   std::vector<std::string> passwords;
+  std::optional<PairRole> pair{};  // what a pair relay lets this name do, and a name without it nothing
 };
 
 // Thread-safety: const; one source may serve several shards.

@@ -43,7 +43,10 @@ Server::Server(ServerConfig config, const CredentialSource& credentials, QuotaBo
       limiter_(rng, config_.limits.replies),
       pools_{PortPool(rng, range_of(config_, config_.relay_v4.has_value())),
              PortPool(rng, range_of(config_, config_.relay_v6.has_value()))},
-      allocations_(0, ClientPathHash{rng.u64()}) {}
+      allocations_(0, ClientPathHash{rng.u64()}),
+      pairs_(config_.limits.max_pair_allocations) {
+  if (config_.limits.server_volume != 0) volume_left_ = config_.limits.server_volume;
+}
 
 Server::~Server() = default;
 
@@ -190,9 +193,8 @@ std::optional<IpAddress> Server::relay_address(IpFamily family) const noexcept {
 void Server::close_relay(std::optional<Relay>& relay) {
   if (!relay) return;
   if (relay->is_open) relay_of_port_.erase(port_key(relay->family(), relay->address.port));
-  relays_.erase(relay->id);
+  if (relays_.erase(relay->id) > 0) events_.push_back(CloseRelay{relay->id});
   pool(relay->family()).give_back(relay->address.port);
-  events_.push_back(CloseRelay{relay->id});
   relay.reset();
 }
 
@@ -202,6 +204,7 @@ void Server::end(Allocation& allocation, AllocationEnd why) {
     for (PortPool& ports : pools_) ports.cancel(*allocation.reservation);
   }
   for (auto& relay : allocation.relays) close_relay(relay);
+  if (allocation.pair) pairs_.remove(allocation);
   ++counters_.allocations_ended;
   events_.push_back(AllocationEnded{*allocation.client, allocation.quota.user(), why, allocation.bytes_relayed});
   const ClientPath client = *allocation.client;  // the key must not be of what is erased

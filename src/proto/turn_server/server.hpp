@@ -78,6 +78,11 @@ struct ServerConfig {
   // allows by name.
   std::vector<IpAddress> own_addresses;
   PeerPolicy peers;
+  // A pair relay (server_pair_relay.cpp): allocations for users with a PairRole only, each of which reaches the
+  // allocations of the other half of its pair and nothing else. Relayed addresses are names inside this server: no
+  // socket is opened for them. `peers` and `own_addresses` mean nothing then, and `ports.shards` is 1: halves in
+  // different shards would never find each other, as the kernel spreads clients by their addresses.
+  bool is_pair_relay = false;
   bool has_even_port = true;  // EVEN-PORT and RESERVATION-TOKEN; a peer that relays has no use for them
   // RFC 5780: every combination of these two addresses and ports is a listener. Empty: Binding only.
   struct Discovery {
@@ -94,6 +99,7 @@ struct ServerConfig {
     Duration channel_lifetime = 600s;     // RFC 8656 §12
     std::size_t max_permissions = 64;     // of one allocation
     std::size_t max_channels = 64;
+    std::size_t max_pair_allocations = 16;  // of one peer, on a pair relay
     // RFC 8656 ends at 0x4FFF; clients of RFC 5766 go on to 0x7FFF. Lower where a port is shared with other protocols.
     std::uint16_t max_channel_number = k_max_old_channel;
     TokenBucket::Rate new_peers{.per_second = 5, .burst = 64};     // of one allocation: no port scanner
@@ -150,10 +156,14 @@ class Server {
   // New allocations are sent to `alternate` with 300 from now on (RFC 8489 §10); without one, which 300 must name, they
   // are refused with 508. Those that stand go on and may be refreshed: a Refresh cannot be carried out elsewhere.
   void drain(std::optional<Endpoint> alternate);
+  // From now on at most so many bytes more are relayed, in place of `server_volume`; nothing: without a limit.
+  void set_volume_left(std::optional<std::uint64_t> bytes) { volume_left_ = bytes; }
   void handle_timeout(Instant now);
   [[nodiscard]] std::optional<Instant> next_timeout() const;
   [[nodiscard]] std::optional<Event> poll_event();
 
+  // What counts for `server_volume`: the bytes of data, without any header. Between the halves of a pair once.
+  [[nodiscard]] std::uint64_t bytes_relayed() const noexcept { return bytes_relayed_; }
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
   [[nodiscard]] bool has_allocation(const ClientPath& client) const { return allocations_.contains(client); }
   [[nodiscard]] std::size_t allocations() const noexcept { return allocations_.size(); }
@@ -200,6 +210,13 @@ class Server {
   void answer_allocate(Instant now, Allocation& allocation, Sink& sink);
   void handle_refresh(const Request& request, Authenticated& who, Allocation& allocation);
 
+  // server_pair_relay.cpp
+  // 0, or the error code that refuses the user an allocation.
+  [[nodiscard]] std::uint16_t refusal_of(const Authenticated& who) const;
+  void allocate_for_pair(const Request& request, const PairRole& role, Allocation& allocation);
+  [[nodiscard]] bool has_mirror(const Allocation& allocation, const IpAddress& peer) const;
+  [[nodiscard]] Allocation* find_mirror(const Allocation& allocation, const Endpoint& peer) const;
+
   // server_permissions.cpp
   void handle_create_permission(const Request& request, Authenticated& who, Allocation& allocation);
   void handle_channel_bind(const Request& request, Authenticated& who, Allocation& allocation);
@@ -217,7 +234,8 @@ class Server {
   void send_to_peer(Instant now, Allocation& allocation, const Endpoint& peer, BytesView payload, bool dont_fragment,
                     Sink& sink);
   void send_to_client(Instant now, Allocation& allocation, const Endpoint& peer, BytesView payload, Sink& sink);
-  [[nodiscard]] bool may_relay(Instant now, Allocation& allocation, std::size_t size);
+  // `is_counted`: the server's own limits have counted the packet already.
+  [[nodiscard]] bool may_relay(Instant now, Allocation& allocation, std::size_t size, bool is_counted = false);
 
   ServerConfig config_;
   const CredentialSource& credentials_;
@@ -230,7 +248,10 @@ class Server {
   std::unordered_map<RelayId, Allocation*> relays_;
   std::unordered_map<std::uint32_t, RelayId> relay_of_port_;  // family << 16 | port: for peers on this server
   std::uint64_t next_relay_ = 1;
+  PairTable pairs_;
   TokenBucket bandwidth_;
+  std::optional<std::uint64_t> volume_left_;
+  std::uint64_t bytes_relayed_ = 0;
   bool is_draining_ = false;
   std::optional<Endpoint> alternate_;
   Instant next_sweep_;

@@ -80,6 +80,7 @@ void Server::handle_allocate(const Request& request, Authenticated& who) {
   const auto wish = parse_wish(request.message);
   if (!wish) return refuse(request, &who, wish.error());
   if (is_draining_) return redirect(request, who);
+  if (const std::uint16_t refusal = refusal_of(who)) return refuse(request, &who, refusal);
   IpFamily first = wish->first;
   if (!wish->token && !relay_address(first)) return refuse(request, &who, 440);
   if ((wish->even_port || wish->token) && !config_.has_even_port) return refuse(request, &who, 508);
@@ -127,6 +128,7 @@ void Server::handle_allocate(const Request& request, Authenticated& who) {
   const auto place = allocations_.emplace(request.client, std::move(made)).first;
   Allocation& allocation = place->second;
   allocation.client = &place->first;
+  if (config_.is_pair_relay) return allocate_for_pair(request, *who.pair, allocation);
   for (const auto& relay : allocation.relays) {
     if (!relay) continue;
     relays_[relay->id] = &allocation;

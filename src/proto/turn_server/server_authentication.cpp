@@ -70,7 +70,7 @@ std::optional<Server::Authenticated> Server::authenticate(const Request& request
       stun::LongTermKey key(*algorithm, user.username, config_.realm, password);
       const bool fits = has_sha256 ? stun::has_valid_integrity_sha256(message, key.view())
                                    : stun::has_valid_integrity(message, key.view());
-      if (fits) return Authenticated{std::move(user.username), std::move(key), has_sha256};
+      if (fits) return Authenticated{std::move(user.username), std::move(key), has_sha256, std::move(user.pair)};
     }
   }
   challenge(request, 401);

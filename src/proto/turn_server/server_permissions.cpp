@@ -23,7 +23,8 @@ bool Server::may_send_to(const IpAddress& address) const noexcept {
 
 std::uint16_t Server::refusal_of(Allocation& allocation, const Endpoint& peer) {
   if (!allocation.relay(peer.address.family())) return 443;
-  return may_be_peer(peer.address) ? 0 : 403;
+  const bool may = config_.is_pair_relay ? has_mirror(allocation, peer.address) : may_be_peer(peer.address);
+  return may ? 0 : 403;
 }
 
 // All of them, or none: false when there is no room, or when there are too many new ones in this time.
@@ -80,7 +81,9 @@ void Server::handle_channel_bind(const Request& request, Authenticated& who, All
   if (!number || *number < k_min_channel || *number > config_.limits.max_channel_number || !peer) {
     return refuse(request, &who, 400);
   }
-  if (const std::uint16_t refusal = refusal_of(allocation, *peer)) {
+  std::uint16_t refusal = refusal_of(allocation, *peer);
+  if (refusal == 0 && config_.is_pair_relay && find_mirror(allocation, *peer) == nullptr) refusal = 403;
+  if (refusal != 0) {
     if (refusal == 403) drop(Drop::peer_forbidden);
     return refuse(request, &who, refusal);
   }

@@ -38,20 +38,22 @@ void Server::handle_send(const FromClient& in, const stun::Message& message, Sin
   send_to_peer(in.now, *allocation, *peer, *data, message.has(stun::Attribute::dont_fragment), sink);
 }
 
-bool Server::may_relay(Instant now, Allocation& allocation, std::size_t size) {
+bool Server::may_relay(Instant now, Allocation& allocation, std::size_t size, bool is_counted) {
   const ServerConfig::Limits& limits = config_.limits;
-  const std::uint64_t relayed = counters_.bytes_to_peers + counters_.bytes_to_clients;
+  const std::uint64_t share = is_counted ? 0 : size;
   if ((limits.allocation_volume != 0 && allocation.bytes_relayed + size > limits.allocation_volume) ||
-      (limits.server_volume != 0 && relayed + size > limits.server_volume)) {
+      (volume_left_ && share > *volume_left_)) {
     drop(Drop::volume);
     return false;
   }
   if (!allocation.bandwidth.take(now, limits.allocation_bandwidth, size) ||
-      !bandwidth_.take(now, limits.server_bandwidth, size)) {
+      !bandwidth_.take(now, limits.server_bandwidth, share)) {
     drop(Drop::bandwidth);
     return false;
   }
   allocation.bytes_relayed += size;
+  bytes_relayed_ += share;
+  if (volume_left_) *volume_left_ -= share;
   return true;
 }
 
@@ -60,11 +62,13 @@ void Server::send_to_peer(Instant now, Allocation& allocation, const Endpoint& p
   const std::optional<Relay>& relay = allocation.relay(peer.address.family());
   if (!relay) return drop(Drop::family_mismatch);
   if (!allocation.has_permission(now, peer.address)) return drop(Drop::no_permission);
-  if (!may_be_peer(peer.address)) return drop(Drop::peer_forbidden);
+  Allocation* const mirror = find_mirror(allocation, peer);
+  if (config_.is_pair_relay ? mirror == nullptr : !may_be_peer(peer.address)) return drop(Drop::peer_forbidden);
   if (payload.size() > k_max_datagram) return drop(Drop::oversized);
   if (!may_relay(now, allocation, payload.size())) return;
   ++counters_.packets_to_peers;
   counters_.bytes_to_peers += payload.size();
+  if (mirror != nullptr) return send_to_client(now, *mirror, relay->address, payload, sink);
   if (!is_own_relay_address(peer.address)) return sink.to_peer(relay->id, peer, payload, dont_fragment);
   // From one allocation to another of this server: in memory, without the kernel.
   const auto other = relay_of_port_.find((peer.address.is_v4() ? 0U : 1U << 16U) | peer.port);
@@ -76,7 +80,8 @@ void Server::send_to_peer(Instant now, Allocation& allocation, const Endpoint& p
 
 void Server::send_to_client(Instant now, Allocation& allocation, const Endpoint& peer, BytesView payload, Sink& sink) {
   if (!allocation.has_permission(now, peer.address)) return drop(Drop::no_permission);
-  if (!may_relay(now, allocation, payload.size())) return;
+  // From the other half of a pair: it was counted when that sent it, and burdens its owner's line once.
+  if (!may_relay(now, allocation, payload.size(), allocation.pair.has_value())) return;
   ++counters_.packets_to_clients;
   counters_.bytes_to_clients += payload.size();
   if (const Channel* const channel = allocation.find_channel(now, peer)) {

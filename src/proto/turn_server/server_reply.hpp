@@ -23,6 +23,7 @@ struct Server::Authenticated {
   std::string username;
   stun::LongTermKey key;
   bool uses_sha256 = false;
+  std::optional<PairRole> pair;
 };
 
 class Server::Reply {
