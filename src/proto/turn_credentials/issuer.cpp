@@ -10,7 +10,7 @@ namespace dig::turn_credentials {
 namespace {
 
 // A bucket counts by the second: one credential costs a minute's worth of it.
-bool take_one(turn::TokenBucket& bucket, Instant now, std::uint32_t per_minute) {
+bool take_one(TokenBucket& bucket, Instant now, std::uint32_t per_minute) {
   constexpr std::uint64_t k_cost = 60;
   return bucket.take(now, {.per_second = per_minute, .burst = k_cost * per_minute}, k_cost);
 }

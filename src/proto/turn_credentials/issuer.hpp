@@ -61,9 +61,9 @@ class Issuer {
   Limits limits_;
   std::uint64_t seed_;  // so that nobody can choose with whom to share a place
   std::optional<Offer> offer_;
-  std::vector<turn::TokenBucket> requesters_;
-  std::vector<turn::TokenBucket> sources_;
-  turn::TokenBucket total_;
+  std::vector<TokenBucket> requesters_;
+  std::vector<TokenBucket> sources_;
+  TokenBucket total_;
   Status status_;
 };
 
