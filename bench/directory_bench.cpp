@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -86,6 +87,10 @@ class Directory {
     }
     return true;
   }
+  // As at a start: from its own disk, without checking the signatures.
+  void load(const store::DirectoryRow& row) {
+    if (!server.load(k_start, row, RowOrigin::own_disk)) std::abort();
+  }
   static Bytes seed_of(std::size_t peer) {
     SeededRng rng(peer + 1);
     Bytes seed(32);
@@ -108,10 +113,11 @@ class Directory {
       const Identity identity = Identity::from_seed(seed_of(peer)).value();
       peers.push_back(identity.peer_id());
       const StoreAnnouncement page{identity.peer_id(), k_wall_ms, 0, stores_of(peer)};
-      const std::vector<Bytes> both = {sign_statement(identity, record_of(identity, peer, k_wall_ms)).encode(),
-                                       sign_statement(identity, page).encode()};
-      envelopes += both[0].size() + both[1].size();
-      if (!take(peer, both)) std::abort();
+      Bytes record = sign_statement(identity, record_of(identity, peer, k_wall_ms)).encode();
+      Bytes announcement = sign_statement(identity, page).encode();
+      envelopes += record.size() + announcement.size();
+      load({identity.peer_id(), 0, k_wall_ms, peer / 10, 1h, 2h, std::move(record)});
+      load({identity.peer_id(), 1, k_wall_ms, 0, {}, {}, std::move(announcement)});
     }
     // The list of peers here is not the directory's: a PeerId takes 32 bytes and a block of 48.
     const std::uint64_t own = k_records * (sizeof(PeerId) + 48);
@@ -143,18 +149,26 @@ void VerifiedUpserts(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
   state.counters["live"] = static_cast<double>(directory.server.snapshot().live);
   state.counters["bytes_per_record"] = directory.bytes_per_record;
+  state.counters["index_bytes_per_record"] = static_cast<double>(directory.server.snapshot().index_memory) / k_records;
   state.counters["envelope_bytes_per_record"] = directory.envelope_bytes_per_record;
 }
 BENCHMARK(VerifiedUpserts)->Unit(benchmark::kMicrosecond);
+
+// CPU time of this thread: the machine may be shared.
+double cpu_microseconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return 1e6 * static_cast<double>(time.tv_sec) + 1e-3 * static_cast<double>(time.tv_nsec);
+}
 
 // Times every look-up by itself and reports the 99th percentile beside the mean.
 template <class LookUp>
 void measure(benchmark::State& state, LookUp look_up) {
   std::vector<double> times;
   for (auto _ : state) {
-    const auto begin = std::chrono::steady_clock::now();
+    const double begin = cpu_microseconds();
     const FoundRecords found = look_up();
-    times.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count());
+    times.push_back(cpu_microseconds() - begin);
     benchmark::DoNotOptimize(found.records.data());
   }
   std::ranges::sort(times);

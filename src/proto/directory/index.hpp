@@ -114,6 +114,10 @@ class DirectoryIndex {
   [[nodiscard]] std::size_t live() const noexcept { return live_timers_.size(); }
   [[nodiscard]] std::size_t ended() const noexcept { return ended_timers_.size(); }
   [[nodiscard]] std::size_t postings() const noexcept { return postings_.size(); }
+  // Bytes of memory that everything sorted takes.
+  [[nodiscard]] std::size_t index_memory() const noexcept {
+    return postings_.memory() + live_timers_.memory() + ended_timers_.memory() + source_timers_.memory();
+  }
 
  private:
   struct Timer {

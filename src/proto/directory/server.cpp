@@ -402,6 +402,7 @@ ServerStatus DirectoryServer::snapshot() const {
   status.ended = index_.ended();
   status.sources = index_.shares().sources();
   status.postings = index_.postings();
+  status.index_memory = index_.index_memory();
   status.bytes = index_.shares().total().bytes;
   status.unpersisted = journal_.changes();
   return status;

@@ -47,10 +47,11 @@ struct Registrant {
 enum class RowOrigin : std::uint8_t { own_disk, other_server };
 
 struct ServerStatus {
-  std::size_t live = 0;         // records
-  std::size_t ended = 0;        // of which only the sequence is left
-  std::size_t sources = 0;      // prefixes
-  std::size_t postings = 0;     // of the index
+  std::size_t live = 0;      // records
+  std::size_t ended = 0;     // of which only the sequence is left
+  std::size_t sources = 0;   // prefixes
+  std::size_t postings = 0;  // of the index
+  std::size_t index_memory = 0;
   std::uint64_t bytes = 0;      // about what all of it takes in memory
   std::size_t unpersisted = 0;  // changes that are not durable yet
   std::uint64_t registered = 0;

@@ -88,7 +88,8 @@ TEST_F(RelayServerTest, TheAddressesOfAGrantAlwaysFitTheMessage) {
       Multiaddr::parse("/ip4/192.0.2.9/tcp/1/p2p/" + peer_of(9).to_string() + "/p2p-circuit").value()};
   for (int i = 0; i < 40; ++i) {
     addresses.push_back(Multiaddr::parse("/dns/" + std::string(60, 'a') + "." + std::string(60, 'b') + "." +
-                                         std::string(60, 'c') + "." + std::to_string(i) + "/tcp/4001")
+                                         std::string(60, 'c') + "." + std::string(60, 'd') + "." + std::to_string(i) +
+                                         "/tcp/4001")
                             .value());
   }
   server.set_addresses(addresses);

@@ -51,8 +51,8 @@ class RequestStream {
     return *taken;
   }
   void handle_eof(Instant) {
-    if (!result_)
-      end(fail(frames_.is_idle() ? Errc::stream_closed : Errc::truncated, "before the answer of the relay"));
+    if (result_) return;
+    end(fail(frames_.is_idle() ? Errc::stream_closed : Errc::truncated, "before the answer of the relay"));
   }
   void handle_timeout(Instant now) {
     if (!result_ && now >= due_) end(fail(Errc::timed_out, "waiting for the answer of the relay"));

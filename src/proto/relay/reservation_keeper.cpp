@@ -67,7 +67,7 @@ void ReservationKeeper::handle_reserved(Instant now, UnixTime wall, AttemptId at
   relay.state = State::waiting;
   // Early enough for several more tries, and not at the same time as everybody else.
   relay.next = now + between(lifetime / 2, lifetime / 4 * 3);
-  hold(relay, Relay::Held{.since = relay.held ? relay.held->since : now,
+  hold(relay, Relay::Held{.since = now,
                           .until = now + lifetime,
                           .limit = reservation.limit,
                           .addresses = relayed(id, relay.dialled, reservation.addresses)});
@@ -85,7 +85,6 @@ void ReservationKeeper::handle_connection_closed(Instant now, ConnectionId conne
   for (auto& [id, relay] : relays_) {
     if (relay.connection != connection) continue;
     relay.connection.reset();
-    relay.dialled = {};
     if (relay.held && now - relay.held->since >= limits_.steady) relay.failures = 0;
     hold(relay, std::nullopt);
     retry(now, relay, Error(Errc::connection_closed, "to the relay"));

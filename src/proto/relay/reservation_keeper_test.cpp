@@ -229,12 +229,14 @@ TEST_F(ReservationKeeperTest, ARelayThatCannotBeReachedIsTriedAgainLessAndLessOf
   add();
   Instant now = k_start;
   Duration expected = 2s;
+  bool has_jitter = false;
   for (int i = 0; i < 20; ++i) {
     keeper.handle_failed(now, next<ConnectRelay>().attempt, Error(Errc::connect_timeout));
     expect_silence();
     const Instant due = wake();
     EXPECT_GE(due - now, expected / 2) << i;
     EXPECT_LE(due - now, expected) << i;
+    has_jitter = has_jitter || due - now < expected / 4 * 3;
     EXPECT_EQ(kept().failures, std::size_t(i) + 1);
     EXPECT_EQ(kept().last_failure->code(), Errc::connect_timeout);
     keeper.handle_timeout(due - 1ns);
@@ -243,13 +245,18 @@ TEST_F(ReservationKeeperTest, ARelayThatCannotBeReachedIsTriedAgainLessAndLessOf
     now = due;
     expected = std::min<Duration>(expected * 2, 10min);
   }
+  EXPECT_TRUE(has_jitter);
 }
 
 TEST_F(ReservationKeeperTest, AStreamThatFailsIsOpenedAgainOnTheSameConnection) {
   add();
   keeper.handle_failed(k_start, connect({7}).attempt, Error(Errc::stream_reset));
   keeper.handle_timeout(wake());
-  EXPECT_EQ(next<OpenReserveStream>().connection, ConnectionId{7});
+  const auto again = next<OpenReserveStream>();
+  EXPECT_EQ(again.connection, ConnectionId{7});
+  EXPECT_EQ(kept().last_failure->code(), Errc::stream_reset);
+  keeper.handle_reserved(k_start, k_wall, again.attempt, granted());
+  EXPECT_FALSE(kept().last_failure);
 }
 
 TEST_F(ReservationKeeperTest, AReservationIsMadeAgainWhenItsConnectionDies) {

@@ -133,6 +133,16 @@ TEST(Splice, WhatIsWithinTheLimitStillReachesItsReader) {
   EXPECT_FALSE(splice.has_finished_writing(CircuitEnd::stop)) << "it is reset, not finished";
 }
 
+TEST(Splice, WhatIsReadBehindTheEndIsDropped) {
+  Splice splice(k_start, {.duration = 0, .data = 100});
+  const MutableBytes space = splice.receive_space(CircuitEnd::stop);
+  ASSERT_GE(space.size(), 5U);
+  EXPECT_EQ(splice.handle_bytes(k_start, CircuitEnd::hop, some_bytes(101)), 101U);
+  splice.handle_received(k_start, CircuitEnd::stop, 5);
+  EXPECT_EQ(splice.snapshot().bytes_from_stop, 0U);
+  EXPECT_TRUE(splice.output(CircuitEnd::hop).empty());
+}
+
 TEST(Splice, ButNotForEver) {
   Splice splice(k_start, {.duration = 0, .data = 100});
   EXPECT_FALSE(splice.next_timeout());
