@@ -95,8 +95,8 @@ class Client {
     });
   }
   void send_on_channel(std::uint16_t channel, std::string_view data) {
-    Bytes bytes(k_channel_header_size);
-    encode_channel_header(channel, data.size(), std::span(bytes).first<k_channel_header_size>());
+    Bytes bytes(turn::k_channel_header_size);
+    turn::encode_channel_header(channel, data.size(), std::span(bytes).first<turn::k_channel_header_size>());
     append(bytes, as_bytes(data));
     send(bytes);
   }
@@ -110,7 +110,7 @@ class Client {
   // What has come on a channel; empty: nothing.
   std::string receive_on_channel(std::uint16_t channel) {
     if (!receive()) return "";
-    const auto data = decode_channel_data(last_);
+    const auto data = turn::decode_channel_data(last_);
     return data && data->channel == channel ? std::string(as_text(data->data)) : "something else";
   }
   [[nodiscard]] bool has_something() const { return port_.is_readable(); }
