@@ -503,6 +503,35 @@ TEST_F(ReachabilityProberTest, KeepsOnlySoManyServersAndForgetsThoseThatAreGone)
   EXPECT_THAT(told(), IsEmpty());
 }
 
+TEST_F(ReachabilityProberTest, NobodyWaitsForAServerThatRests) {
+  set_one();
+  add_servers(2);
+  succeed(take());
+  EXPECT_THAT(told(), IsEmpty());
+  respond(take(), DialResponse{.status = ResponseStatus::request_rejected});
+  EXPECT_THAT(told(), ElementsAre("/ip4/8.8.8.8/tcp/4001 confirmed by 1", "v4 reachable"));
+}
+
+TEST_F(ReachabilityProberTest, AServerIsNotForgottenWhileItIsAsked) {
+  ReachabilityProber::Limits limits;
+  limits.max_servers = 1;
+  ReachabilityProber small(rng, limits);
+  const std::vector<Candidate> candidates = {{k_mapped, CandidateSource::mapped}};
+  small.set_candidates(now, candidates);
+  const PeerId first = Identity::generate(keys).peer_id();
+  const PeerId second = Identity::generate(keys).peer_id();
+  small.add_server(now, first, IpAddress::parse("1.0.0.1").value());
+  const auto question = small.poll_event();
+  ASSERT_TRUE(question && std::holds_alternative<AskServer>(*question));
+  small.remove_server(now, first);
+  small.add_server(now, second, IpAddress::parse("1.0.0.2").value());
+  EXPECT_FALSE(small.poll_event()) << "there is no room";
+  small.handle_result(now, std::get<AskServer>(*question).probe, fail(Errc::connection_closed), 0);
+  small.add_server(now, second, IpAddress::parse("1.0.0.2").value());
+  EXPECT_TRUE(small.poll_event()) << "now there is";
+  EXPECT_EQ(small.snapshot().servers, 1u);
+}
+
 TEST_F(ReachabilityProberTest, AServerThatLeavesInTheMiddleIsNoMatter) {
   set_one();
   const PeerId server = add_server("1.0.0.1");
