@@ -85,8 +85,44 @@ void Host::restart() {
   const auto since_start = std::chrono::duration_cast<std::chrono::seconds>(events_.now().since_origin);
   core_->set_wall_clock(local_now(), {k_wall_at_start.seconds + since_start.count()});
   core_->set_addresses(local_now(), {address()});
+  if (spec_.is_bootstrap) {
+    core_->set_relay(local_now(), true);
+    core_->start_directory(local_now());
+    load_directory();
+  }
   network_.listen(*this, spec_.endpoint);
   pump();
+}
+
+void Host::load_directory() {
+  for (const bool is_record : {true, false}) {  // the record of a peer before its pages
+    for (const auto& [name, stored] : directory_rows_) {
+      if ((name.second == 0) != is_record) continue;
+      store::DirectoryRow row = stored.row;
+      const Duration age = events_.now() - stored.written;
+      row.lifetime = std::max(row.lifetime - age, Duration{0});
+      row.kept = std::max(row.kept - age, Duration{0});
+      (void)core_->load_directory_row(local_now(), row);
+    }
+  }
+}
+
+void Host::persist(const node::PersistDirectory& request) {
+  events_.after(spec_.disk_latency, [this, request, life = life_] {
+    if (life != life_) return;  // a crash before the commit
+    for (const store::DirectoryChange& change : request.changes) {
+      if (const auto* row = std::get_if<store::DirectoryRow>(&change)) {
+        directory_rows_[{row->peer, row->slot}] = {*row, events_.now()};
+      } else {
+        const auto& erased = std::get<store::EraseRows>(change);
+        std::erase_if(directory_rows_, [&](const auto& entry) {
+          return entry.first.first == erased.peer && entry.first.second >= erased.first_slot;
+        });
+      }
+    }
+    core_->handle_persisted(local_now(), request.token, directory::PersistOutcome{});
+    pump();
+  });
 }
 
 void Host::crash() { stop(true); }
@@ -160,6 +196,8 @@ void Host::carry_out(node::NodeOutput& output) {
     network_.flush(socket_of(flush->connection));
   } else if (auto* disk = std::get_if<node::DiskRequest>(&output)) {
     ask_disk(std::move(*disk));
+  } else if (const auto* rows = std::get_if<node::PersistDirectory>(&output)) {
+    persist(*rows);
   } else if (const auto* dial = std::get_if<node::DialTcp>(&output)) {
     carry_out_dial(*dial);
   } else if (const auto* cancelled = std::get_if<node::CancelDial>(&output)) {
@@ -214,6 +252,11 @@ void Host::keep_fact(node::NodeOutput& output) {
   } else if (auto* fetch = std::get_if<node::FetchEnded>(&output)) {
     if (fetch->partial) disk_.close_partial(*fetch->partial, fetch->result.has_value());
     fetched_.emplace(fetch->operation, std::move(*fetch));
+  } else if (auto* found = std::get_if<node::HoldersFound>(&output)) {
+    Search& search = searches_[found->operation];
+    search.is_over = found->is_last;
+    std::ranges::move(found->records, std::back_inserter(search.records));
+    std::ranges::move(found->errors, std::back_inserter(search.errors));
   } else if (auto* connect = std::get_if<node::ConnectEnded>(&output)) {
     connected_.emplace(connect->operation, std::move(*connect));
   }

@@ -23,6 +23,7 @@ struct HostSpec {
   Duration disk_latency = 100us;
   Duration disk_jitter = 400us;
   node::NodeCore::Limits limits;
+  bool is_bootstrap = false;  // a directory and a relay, also after a restart
 };
 
 class Host final : private SocketOwner {
@@ -56,6 +57,15 @@ class Host final : private SocketOwner {
   [[nodiscard]] const node::FetchEnded* fetched(node::OperationId operation) const;
   [[nodiscard]] const node::ConnectEnded* connected(node::OperationId operation) const;
   [[nodiscard]] const std::vector<dignet::NodeEvent>& events() const noexcept { return node_events_; }
+  // What a search for holders has found so far, and whether it is over.
+  struct Search {
+    std::vector<directory::VerifiedRecord> records;
+    std::vector<Error> errors;
+    bool is_over = false;
+  };
+  [[nodiscard]] const Search& searched(node::OperationId operation) { return searches_[operation]; }
+  // Rows of the directory that are durable here.
+  [[nodiscard]] std::size_t directory_rows() const noexcept { return directory_rows_.size(); }
   // Called with the bytes that are on disk after each chunk of any fetch.
   void on_progress(std::function<void(std::uint64_t bytes)> hook) { on_progress_ = std::move(hook); }
 
@@ -90,6 +100,8 @@ class Host final : private SocketOwner {
   void carry_out_dial(const node::DialTcp& dial);
   void cancel_dial(node::DialId dial);
   void ask_disk(node::DiskRequest request);
+  void persist(const node::PersistDirectory& request);
+  void load_directory();
   void keep_fact(node::NodeOutput& output);
   void set_timer();
   void stop(bool says_so);
@@ -114,6 +126,13 @@ class Host final : private SocketOwner {
   std::map<DialToken, node::DialId> dials_;
   std::map<node::OperationId, node::FetchEnded> fetched_;
   std::map<node::OperationId, node::ConnectEnded> connected_;
+  std::map<node::OperationId, Search> searches_;
+  // The directory on disk, which outlives a crash: with when each row was written.
+  struct StoredRow {
+    store::DirectoryRow row;
+    Instant written;
+  };
+  std::map<std::pair<PeerId, std::uint32_t>, StoredRow> directory_rows_;
   std::vector<dignet::NodeEvent> node_events_;
   std::function<void(std::uint64_t)> on_progress_;
 };

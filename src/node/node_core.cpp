@@ -21,6 +21,7 @@ NodeCore::NodeCore(const Identity& identity, Rng& rng, Config config)
       identify_(identity, config_.agent_version, *this),
       relay_(identity, rng, *this, config_.limits.relay),
       keeper_(identity.peer_id(), rng, config_.limits.reservations),
+      directory_clients_(identity, rng, *this),
       protocols_{std::string(identify::k_protocol), std::string(identify::k_push_protocol),
                  std::string(ping::k_protocol), std::string(k_store_protocol), std::string(relay::k_stop_protocol)} {
   relay_.server().set_mode(relay::RelayMode::off);
@@ -182,6 +183,7 @@ std::unique_ptr<StreamHandler> NodeCore::make_handler(Instant now, PeerLink& lin
   if (protocol == identify::k_protocol) return identify_.make_responder(link, protocols_);
   if (protocol == identify::k_push_protocol) return identify_.make_push_receiver(now, link);
   if (protocol == relay::k_hop_protocol) return relay_.make_hop_handler(now, link);
+  if (protocol == k_directory_protocol && directory_) return directory_->make_handler(now, link);
   if (protocol == relay::k_stop_protocol) return make_circuit_responder(now, *this, link.id());
   if (links_.at(link.id()).app_streams >= config_.limits.max_app_streams_per_connection) return nullptr;
   AppStreamSink& sink = *this;
@@ -298,6 +300,8 @@ void NodeCore::handle_timeout(Instant now) {
   relay_.handle_timeout(now);
   keeper_.handle_timeout(now);
   drain_keeper(now);
+  if (directory_) directory_->handle_timeout(now);
+  directory_clients_.handle_timeout(now);
   end_late_carriers(now);
   settle(now);
 }
@@ -310,6 +314,8 @@ std::optional<Instant> NodeCore::next_timeout() const {
   for (const auto& [id, connect] : connects_) next = earliest(next, connect.deadline);
   for (const auto& [id, fetch] : fetches_) next = earliest(next, fetch->next_timeout());
   for (const auto& [id, deadline] : ending_carriers_) next = earliest(next, deadline);
+  if (directory_) next = earliest(next, directory_->server().next_timeout());
+  next = earliest(next, directory_clients_.next_timeout());
   return earliest(next, earliest(relay_.server().next_timeout(), keeper_.next_timeout()));
 }
 

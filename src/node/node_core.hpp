@@ -19,6 +19,8 @@
 #include "ladder/tier_set.hpp"
 #include "node/app_stream.hpp"
 #include "node/circuit_client.hpp"
+#include "node/directory_clients.hpp"
+#include "node/directory_service.hpp"
 #include "node/fetch_operation.hpp"
 #include "node/identify_service.hpp"
 #include "node/outputs.hpp"
@@ -51,7 +53,9 @@ class NodeCore final : private ProtocolHost,
                        private FetchHost,
                        private AppStreamSink,
                        private RelayHost,
-                       private CircuitClientHost {
+                       private CircuitClientHost,
+                       private DirectoryHost,
+                       private DirectoryClientHost {
  public:
   struct Limits {
     std::size_t max_connections = 512;
@@ -70,6 +74,7 @@ class NodeCore final : private ProtocolHost,
     Reacher::Limits reach;
     relay::RelayServer::Limits relay;
     relay::ReservationKeeper::Limits reservations;
+    DirectoryService::Limits directory;
   };
   struct Config {
     std::string agent_version;
@@ -96,7 +101,9 @@ class NodeCore final : private ProtocolHost,
   // The addresses others can dial; connected peers are told of a change (identify push).
   void set_addresses(Instant now, std::vector<Multiaddr> addresses);
   // For what other machines are told as a time of the day.
-  void set_wall_clock(Instant now, UnixTime wall) { wall_ = {now, wall}; }
+  void set_wall_clock(Instant now, UnixTime wall);
+  // Answers PersistDirectory.
+  void handle_persisted(Instant now, directory::PersistToken token, const Result<directory::PersistOutcome>& result);
 
   // --- what is to be done, drained by the shell ---
   [[nodiscard]] std::size_t poll_bytes(Instant now, ConnectionId id, MutableBytes out);
@@ -116,6 +123,18 @@ class NodeCore final : private ProtocolHost,
   // Keeps a reservation at a relay, so that others reach this node there. Errors: those of
   // ReservationKeeper::add_relay.
   [[nodiscard]] Result<void> add_relay(Instant now, const PeerId& relay, std::vector<Multiaddr> addresses);
+  // From now on this node is a directory. Rows that it kept in an earlier life are loaded before anything else; errors
+  // of one row: those of DirectoryServer::load.
+  void start_directory(Instant now);
+  [[nodiscard]] Result<void> load_directory_row(Instant now, const store::DirectoryRow& row);
+  // Asks this bootstrap server, and publishes at it once start_publishing() was called. Errors: those of
+  // DirectoryClients::add_server.
+  [[nodiscard]] Result<void> add_bootstrap(Instant now, const PeerId& peer, std::vector<Multiaddr> addresses);
+  // `last_sequence`: of what this identity signed in an earlier life.
+  void start_publishing(Instant now, std::uint64_t last_sequence);
+  void set_stores(Instant now, std::vector<StoreId> stores);
+  // Told by HoldersFound.
+  OperationId find_holders(Instant now, const StoreId& store);
   [[nodiscard]] Result<void> want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count);
   void finish_fetch(Instant now, OperationId fetch);
   void cancel(Instant now, OperationId operation);
@@ -140,8 +159,9 @@ class NodeCore final : private ProtocolHost,
     exchange::HolderId holder;
   };
   struct Dialling {  // one peer being reached
-    // Who wants it: a connect operation, a fetch, the dial of a circuit through this peer, a reservation at it.
-    std::variant<OperationId, HolderOf, DialId, relay::AttemptId> owner;
+    // Who wants it: a connect operation, a fetch, the dial of a circuit through this peer, a reservation at it, what is
+    // to be asked of its directory.
+    std::variant<OperationId, HolderOf, DialId, relay::AttemptId, directory::BootstrapId> owner;
     PeerId peer;
     std::unique_ptr<ladder::AttemptLog> own_log;  // where the owner has none
     Reacher reacher;
@@ -214,6 +234,10 @@ class NodeCore final : private ProtocolHost,
   [[nodiscard]] bool wants_carried(ConnectionId id) const override;
   [[nodiscard]] bool is_carried_over(ConnectionId id) const override;
 
+  // DirectoryClientHost
+  void dial_bootstrap(Instant now, directory::BootstrapId server, const PeerId& peer,
+                      const std::vector<Multiaddr>& addresses) override;
+
   // node_core_circuits.cpp
   void dial_circuit(Instant now, DiallingId dialling, Reacher::DialCircuit& dial);
   void ask_for_circuit(Instant now, DialId dial, PeerLink& relay);
@@ -259,6 +283,8 @@ class NodeCore final : private ProtocolHost,
   IdentifyService identify_;
   RelayService relay_;
   relay::ReservationKeeper keeper_;
+  std::optional<DirectoryService> directory_;  // in the role of a bootstrap server
+  DirectoryClients directory_clients_;
   std::vector<Multiaddr> own_addresses_;  // without relayed ones
   struct WallClock {
     Instant at;

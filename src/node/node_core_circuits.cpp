@@ -244,6 +244,66 @@ void NodeCore::handle_reserve_failed(Instant now, relay::AttemptId attempt, cons
   drain_keeper(now);
 }
 
+// --- the directory --------------------------------------------------------------------------------------------------
+
+void NodeCore::set_wall_clock(Instant now, UnixTime wall) {
+  wall_ = {now, wall};
+  if (directory_) directory_->server().set_wall_clock(now, wall);
+  directory_clients_.set_wall_clock(now, wall);
+}
+
+void NodeCore::start_directory(Instant now) {
+  if (directory_) return;
+  DirectoryHost& host = *this;
+  directory_.emplace(now, wall(now), rng_, host, config_.limits.directory);
+  protocols_.emplace_back(k_directory_protocol);
+  push_identify(now);
+}
+
+Result<void> NodeCore::load_directory_row(Instant now, const store::DirectoryRow& row) {
+  return directory_->server().load(now, row, directory::RowOrigin::own_disk);
+}
+
+void NodeCore::handle_persisted(Instant now, directory::PersistToken token,
+                                const Result<directory::PersistOutcome>& result) {
+  if (directory_) directory_->handle_persisted(now, token, result);
+  settle(now);
+}
+
+Result<void> NodeCore::add_bootstrap(Instant now, const PeerId& peer, std::vector<Multiaddr> addresses) {
+  DIG_CHECK(directory_clients_.add_server(now, peer, std::move(addresses)));
+  settle(now);
+  return {};
+}
+
+void NodeCore::start_publishing(Instant now, std::uint64_t last_sequence) {
+  directory_clients_.start_publishing(now, wall(now), last_sequence);
+  publish_addresses(now);
+  settle(now);
+}
+
+void NodeCore::set_stores(Instant now, std::vector<StoreId> stores) {
+  directory_clients_.set_stores(now, std::move(stores));
+  settle(now);
+}
+
+OperationId NodeCore::find_holders(Instant now, const StoreId& store) {
+  const OperationId id{next_id_++};
+  directory_clients_.find_holders(now, id, store);
+  settle(now);
+  return id;
+}
+
+void NodeCore::dial_bootstrap(Instant now, directory::BootstrapId server, const PeerId& peer,
+                              const std::vector<Multiaddr>& addresses) {
+  auto log = std::make_unique<ladder::AttemptLog>(now);
+  ladder::AttemptLog& own = *log;
+  start_dialling(now, {.owner = server,
+                       .peer = peer,
+                       .own_log = std::move(log),
+                       .reacher = Reacher(now, addresses, direct_only(), own, config_.limits.reach)});
+}
+
 // --- being a relay, and where this node is reached ------------------------------------------------------------------
 
 void NodeCore::set_relay(Instant now, bool is_on) {
@@ -255,6 +315,7 @@ void NodeCore::set_relay(Instant now, bool is_on) {
   } else {
     protocols_.erase(hop);
   }
+  publish_addresses(now);
   push_identify(now);
 }
 
@@ -263,6 +324,10 @@ void NodeCore::publish_addresses(Instant now) {
   std::vector<Multiaddr> all = own_addresses_;
   const auto relayed = keeper_.relayed_addresses();
   all.insert(all.end(), relayed.begin(), relayed.end());
+  directory::NodeDescription description{.addresses = all, .roles = {}, .reachability = {}};
+  if (std::ranges::find(protocols_, relay::k_hop_protocol) != protocols_.end()) description.roles.add(NodeRole::relay);
+  if (directory_) description.roles.add(NodeRole::bootstrap);
+  directory_clients_.set_node(now, std::move(description));
   if (identify_.set_addresses(std::move(all))) push_identify(now);
 }
 

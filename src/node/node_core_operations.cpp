@@ -109,6 +109,8 @@ void NodeCore::finish_dialling(Instant now, DiallingId id, const Result<DialInde
     }
   } else if (const auto* circuit = std::get_if<DialId>(&dialling.owner)) {
     handle_relay_reached(now, *circuit, connection);
+  } else if (const auto* server = std::get_if<directory::BootstrapId>(&dialling.owner)) {
+    directory_clients_.handle_connected(now, *server, connection);
   } else if (const auto* attempt = std::get_if<relay::AttemptId>(&dialling.owner)) {
     handle_keeper_connected(now, *attempt, connection);
   } else if (const OperationId operation = std::get<OperationId>(dialling.owner); !connection) {
@@ -180,6 +182,7 @@ void NodeCore::close_all(Instant now) {
     cancel_dials(now, id);
     end_connect(now, id, fail(Errc::cancelled));
   }
+  directory_clients_.stop(now);
   for (const relay::KeptRelay& kept : keeper_.snapshot().relays) keeper_.remove_relay(kept.relay);
   drain_keeper(now);
   settle(now);
@@ -235,6 +238,7 @@ void NodeCore::cancel(Instant now, OperationId operation) {
     cancel_dials(now, operation);
     end_connect(now, operation, fail(Errc::cancelled));
   }
+  directory_clients_.cancel(operation);
   settle(now);
 }
 

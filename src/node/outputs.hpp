@@ -13,6 +13,8 @@
 #include "dignet/events.hpp"
 #include "node/ids.hpp"
 #include "proto/connection/connection.hpp"
+#include "proto/directory/client.hpp"
+#include "proto/directory/journal.hpp"
 #include "store/chunk_set.hpp"
 #include "wire/hash256.hpp"
 #include "wire/manifest.hpp"
@@ -65,6 +67,12 @@ struct WriteChunk {  // verify against the root, then write
 struct DiskRequest {
   DiskRequestId id;
   std::variant<FindStore, ReadChunk, OpenPartial, WriteChunk> request;
+};
+
+// --- requests to the shell: the directory, answered by handle_persisted ---------------------------------------------
+struct PersistDirectory {  // all of it durably, or nothing
+  directory::PersistToken token;
+  std::vector<store::DirectoryChange> changes;
 };
 
 struct FoundStore {
@@ -137,6 +145,13 @@ struct FetchEnded {
   std::optional<PartialId> partial;  // open, whatever the result: the shell closes it
   std::vector<dignet::Attempt> attempts;
 };
+// Holders of a store, as each of them signed it; may come several times.
+struct HoldersFound {
+  OperationId operation;
+  std::vector<directory::VerifiedRecord> records;
+  std::vector<Error> errors;  // of bootstrap servers, with the last
+  bool is_last = false;
+};
 struct AppStreamOpened {  // answers open_stream()
   OperationId operation;
   ConnectionId connection;
@@ -163,9 +178,9 @@ struct AppWritten {
 };
 
 using NodeOutput =
-    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, NodeFact, AttemptsCompleted,
-                 PathChosen, ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete, FetchEnded, AppStreamOpened,
-                 AppStreamAccepted, AppRead, AppWritten>;
+    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory, NodeFact,
+                 AttemptsCompleted, PathChosen, ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete,
+                 FetchEnded, HoldersFound, AppStreamOpened, AppStreamAccepted, AppRead, AppWritten>;
 
 // Where the parts of the core put what is to be done and told.
 class OutputSink {
