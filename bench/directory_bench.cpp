@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/accept_limiter.hpp"
 #include "proto/directory/server.hpp"
 #include "store/disk/directory_database.hpp"
 #include "wire/identity.hpp"
@@ -38,6 +39,13 @@ StoreId store_of(std::uint64_t number) {
 std::uint64_t heap_in_use() {
   const struct mallinfo2 info = ::mallinfo2();
   return info.uordblks + info.hblkhd;
+}
+
+// Ten peers behind an address, and addresses all over the Internet.
+SourcePrefix source_of(std::size_t peer) {
+  const auto number = static_cast<std::uint32_t>(peer / 10) * 2654435761U;
+  const auto octet = [&](unsigned shift) { return static_cast<std::uint8_t>(number >> shift); };
+  return AcceptLimiter::prefix_of(IpAddress::v4({octet(24), octet(16), octet(8), octet(0)}));
 }
 
 // Stores of which some are much wanted: every tenth record has the first one.
@@ -77,7 +85,7 @@ class Directory {
   }
 
   bool take(std::size_t peer, const std::vector<Bytes>& envelopes) {
-    const Registrant registrant{peers[peer], peer / 10};
+    const Registrant registrant{peers[peer], source_of(peer)};
     if (!server.register_envelopes(k_start, {1, 1}, registrant, envelopes)) return false;
     // What the disk would answer at once.
     while (auto event = server.poll_event()) {
@@ -116,7 +124,7 @@ class Directory {
       Bytes record = sign_statement(identity, record_of(identity, peer, k_wall_ms)).encode();
       Bytes announcement = sign_statement(identity, page).encode();
       envelopes += record.size() + announcement.size();
-      load({identity.peer_id(), 0, k_wall_ms, peer / 10, 1h, 2h, std::move(record)});
+      load({identity.peer_id(), 0, k_wall_ms, source_of(peer), 1h, 2h, std::move(record)});
       load({identity.peer_id(), 1, k_wall_ms, 0, {}, {}, std::move(announcement)});
     }
     // The list of peers here is not the directory's: a PeerId takes 32 bytes and a block of 48.

@@ -48,7 +48,8 @@ class Run {
       case 0:
       case 1:
       case 2: {
-        const std::size_t size = std::min<std::size_t>(input_.u16().value_or(0), input_.remaining());
+        const std::size_t wanted = input_.u16().value_or(0);
+        const std::size_t size = std::min(wanted, input_.remaining());
         return stream.handle_bytes(now_, *input_.bytes(size));
       }
       case 3:

@@ -32,7 +32,8 @@ class Run {
     switch (operation % 8) {
       case 0:
       case 1: {
-        const std::size_t size = std::min<std::size_t>(input_.u8().value_or(0), input_.remaining());
+        const std::size_t wanted = input_.u8().value_or(0);
+        const std::size_t size = std::min(wanted, input_.remaining());
         return server_.handle_bytes(now_, *input_.bytes(size));
       }
       case 2:

@@ -19,7 +19,7 @@
 namespace dig {
 
 inline constexpr std::string_view k_directory_protocol = "/dignet/directory/1.0.0";
-inline constexpr std::size_t k_max_directory_message = 256 * 1024;  // encoded bytes, request or response
+inline constexpr std::size_t k_max_directory_message = std::size_t{256} * 1024;  // encoded bytes, request or response
 inline constexpr std::size_t k_max_registered_envelopes = 64;
 inline constexpr std::size_t k_max_found_records = 64;
 // Beyond the bytes of its envelopes a response needs no more than this, so that a page can be filled up to its limit.

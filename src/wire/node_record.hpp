@@ -50,7 +50,7 @@ struct Reachability {
 struct NodeRecord {
   static constexpr std::string_view domain = "dignet-node-record";
   static constexpr std::string_view payload_type = "/dignet/node-record/1";
-  static constexpr std::size_t max_encoded_size = 4 * 1024;
+  static constexpr std::size_t max_encoded_size = std::size_t{4} * 1024;
   static constexpr std::size_t max_addresses = 32;
   static constexpr std::uint32_t max_pages = 256;
   static constexpr std::chrono::seconds max_lifetime = std::chrono::hours(2);

@@ -141,6 +141,7 @@ void DirectoryIndex::detach(EntryId id) {
   live_timers_.erase({entry.deadline, id});
   source_timers_.erase({entry.source, entry.deadline, id});
   shares_.remove(entry.source, bytes_of(id));
+  networks_.remove(network_of(entry.source), bytes_of(id));
 }
 
 void DirectoryIndex::attach(EntryId id) {
@@ -152,6 +153,7 @@ void DirectoryIndex::attach(EntryId id) {
   live_timers_.insert({entry.deadline, id});
   source_timers_.insert({entry.source, entry.deadline, id});
   shares_.add(entry.source, bytes_of(id));
+  networks_.add(network_of(entry.source), bytes_of(id));
 }
 
 void DirectoryIndex::set_posting(const Posting& posting, bool is_added) {

@@ -104,6 +104,7 @@ class DirectoryIndex {
   }
 
   [[nodiscard]] const SourceShares& shares() const noexcept { return shares_; }
+  [[nodiscard]] Usage usage_of_network(SourcePrefix source) const { return networks_.of(network_of(source)); }
   // The record of a source that would expire first.
   [[nodiscard]] std::optional<EntryId> first_to_expire(SourcePrefix source, std::optional<EntryId> except) const;
   // The ended entry that would be forgotten first.
@@ -150,7 +151,8 @@ class DirectoryIndex {
   SortedBlocks<Timer> live_timers_;
   SortedBlocks<Timer> ended_timers_;
   SortedBlocks<SourceTimer> source_timers_;
-  SourceShares shares_;  // of live entries
+  SourceShares shares_;    // of live entries
+  SourceShares networks_;  // the same by network_of()
 };
 
 }  // namespace dig::directory

@@ -62,10 +62,10 @@ class Publisher {
   struct Limits {
     std::size_t max_servers = 16;
     std::chrono::seconds lifetime = std::chrono::hours(1);
-    std::size_t stores_per_page = 256;      // small enough that an answer has room for many holders
-    std::size_t request_size = 192 * 1024;  // bytes of envelopes in one request
-    Duration min_interval = 2s;             // between two rounds with one server
-    Duration min_refresh = 30s;             // without a change, whatever a server says
+    std::size_t stores_per_page = 256;                   // small enough that an answer has room for many holders
+    std::size_t request_size = std::size_t{192} * 1024;  // bytes of envelopes in one request
+    Duration min_interval = 2s;                          // between two rounds with one server
+    Duration min_refresh = 30s;                          // without a change, whatever a server says
     Duration first_retry = 5s;
     Duration longest_retry = 5min;
   };

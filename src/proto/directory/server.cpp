@@ -211,8 +211,11 @@ DirectoryServer::Growth DirectoryServer::growth_of(std::optional<EntryId> id, So
   const bool is_live = id && index_.entry(*id).is_live();
   const std::uint64_t bytes_before = is_live ? index_.bytes_of(*id) : 0;
   const Usage total{.records = is_live ? 0U : 1U, .bytes = bytes_after > bytes_before ? bytes_after - bytes_before : 0};
-  const bool is_same_source = is_live && index_.entry(*id).source == source;
-  return {.source = is_same_source ? total : Usage{1, bytes_after}, .total = total};
+  const Usage whole{1, bytes_after};
+  const SourcePrefix before = is_live ? index_.entry(*id).source : 0;
+  return {.source = is_live && before == source ? total : whole,
+          .network = is_live && network_of(before) == network_of(source) ? total : whole,
+          .total = total};
 }
 
 DirectoryServer::Shortage DirectoryServer::shortage_for(const Growth& growth) const {
@@ -224,11 +227,16 @@ DirectoryServer::Shortage DirectoryServer::shortage_for(const Growth& growth) co
 // What grows nothing always has room. A source that is not yet the largest may take the place of one that is.
 Result<void> DirectoryServer::check_room(SourcePrefix source, const Growth& growth) const {
   const SourceShares& shares = index_.shares();
-  const Usage own = shares.of(source);
-  const Usage after{own.records + growth.source.records, own.bytes + growth.source.bytes};
-  if ((growth.source.records > 0 && after.records > limits_.max_records_per_source) ||
-      (growth.source.bytes > 0 && after.bytes > limits_.max_bytes_per_source)) {
+  const Usage after = shares.of(source) + growth.source;
+  const Usage network_after = index_.usage_of_network(source) + growth.network;
+  const auto is_over = [](const Usage& added, const Usage& whole, std::uint64_t records, std::uint64_t bytes) {
+    return (added.records > 0 && whole.records > records) || (added.bytes > 0 && whole.bytes > bytes);
+  };
+  if (is_over(growth.source, after, limits_.max_records_per_source, limits_.max_bytes_per_source)) {
     return fail(Errc::directory_full, "for this source address");
+  }
+  if (is_over(growth.network, network_after, limits_.max_records_per_network, limits_.max_bytes_per_network)) {
+    return fail(Errc::directory_full, "for this network");
   }
   const Shortage shortage = shortage_for(growth);
   if ((shortage.of_records && shares.most_records().amount <= after.records) ||

@@ -70,6 +70,8 @@ class DirectoryServer {
     std::uint64_t max_bytes = 512U << 20U;
     std::uint64_t max_records_per_source = 256;  // many homes share the address of a carrier's NAT
     std::uint64_t max_bytes_per_source = 16U << 20U;
+    std::uint64_t max_records_per_network = 16'384;  // of an IPv4 /16 or an IPv6 /32
+    std::uint64_t max_bytes_per_network = 64U << 20U;
     std::size_t max_ended = 65'536;  // of which the sequence is remembered
     std::uint32_t max_pages_per_peer = NodeRecord::max_pages;
     std::uint32_t max_stores_per_peer = 65'536;
@@ -120,9 +122,10 @@ class DirectoryServer {
     SourcePrefix source = 0;
     std::optional<Duration> lifetime{};  // of a row: what is left of it
   };
-  // What an envelope adds to its source, and to the whole.
+  // What an envelope adds to its source, to the network of that, and to the whole.
   struct Growth {
     Usage source;
+    Usage network;
     Usage total;
   };
 

@@ -114,6 +114,33 @@ TEST(DirectoryRoom, EndedRecordsAreRememberedUpToALimit) {
   EXPECT_FALSE(fixture.register_all(last, {last.signed_record(k_wall_ms)}));
 }
 
+// Who owns a whole IPv6 /32 has sources without end.
+TEST(DirectoryRoom, ANetworkHasAShareToo) {
+  ServerFixture fixture({.max_records_per_network = 10});
+  const auto source_in = [](std::size_t i, std::string_view network) {
+    return AcceptLimiter::prefix_of(IpAddress::parse(std::string(network) + std::to_string(i) + "::1").value());
+  };
+  const auto hostile =
+      crowd(fixture, 10'000, 30, [&](std::size_t i) { return source_in(i, "2001:db8:"); }, store_of(1));
+  const auto honest = crowd(fixture, 1, 10, [&](std::size_t i) { return source_in(i, "2001:db9:"); }, store_of(1));
+  EXPECT_EQ(known(fixture, hostile), 10u);
+  EXPECT_EQ(known(fixture, honest), 10u);
+  // One that moves within its network takes no second place there.
+  EXPECT_TRUE(fixture.register_all(honest[0], {honest[0].signed_record(k_wall_ms + 100)}, source_in(77, "2001:db9:")));
+  EXPECT_FALSE(fixture.register_all(honest[1], {honest[1].signed_record(k_wall_ms + 100)}, source_in(77, "2001:db8:")));
+}
+
+TEST(DirectoryRoom, NetworksAreThoseOfTheirFamily) {
+  const auto network = [](std::string_view text) {
+    return network_of(AcceptLimiter::prefix_of(IpAddress::parse(text).value()));
+  };
+  EXPECT_EQ(network("192.0.2.1"), network("192.0.255.9"));
+  EXPECT_NE(network("192.0.2.1"), network("192.1.2.1"));
+  EXPECT_EQ(network("2001:db8::1"), network("2001:db8:ffff::1"));
+  EXPECT_NE(network("2001:db8::1"), network("2001:db9::1"));
+  EXPECT_NE(network("::"), network("0.0.0.0"));
+}
+
 // A forged record costs nobody a place.
 TEST(DirectoryRoom, NothingIsEvictedForWhatIsForged) {
   ServerFixture fixture({.max_records = 10, .max_records_per_source = 10});

@@ -33,13 +33,13 @@ class DirectoryServerStream {
  public:
   using Event = ServerStreamFinished;
   struct Limits {
-    std::size_t max_requests = 8;        // read and not yet answered; more wait in the stream's window
-    std::size_t max_output = 64 * 1024;  // unsent answers beyond which no look-up is made
-    std::size_t max_unread = 64 * 1024;  // bytes taken from the stream behind the last queued request
-    TokenBucket::Rate envelopes{.per_second = 16, .burst = 2 * NodeRecord::max_pages};
+    std::size_t max_requests = 8;                     // read and not yet answered; more wait in the stream's window
+    std::size_t max_output = std::size_t{64} * 1024;  // unsent answers beyond which no look-up is made
+    std::size_t max_unread = std::size_t{64} * 1024;  // bytes taken from the stream behind the last queued request
+    TokenBucket::Rate envelopes{.per_second = 16, .burst = std::uint64_t{2} * NodeRecord::max_pages};
     Duration idle = 60s;  // without a complete request
     // While output waits the peer takes at least this much in this time (1 KiB/s), or loses its place.
-    std::size_t min_progress = 64 * 1024;
+    std::size_t min_progress = std::size_t{64} * 1024;
     Duration progress_period = 60s;
   };
 

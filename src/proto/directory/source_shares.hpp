@@ -13,9 +13,16 @@ namespace dig::directory {
 
 using SourcePrefix = AcceptLimiter::Prefix;
 
+// The network around a source, of which one owner may have all the sources: an IPv4 /16 or an IPv6 /32.
+[[nodiscard]] constexpr SourcePrefix network_of(SourcePrefix source) noexcept {
+  const bool is_ipv6 = source >> 56U != 0;  // see AcceptLimiter::prefix_of
+  return source >> (is_ipv6 ? 24U : 16U);
+}
+
 struct Usage {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
+  friend Usage operator+(const Usage& a, const Usage& b) { return {a.records + b.records, a.bytes + b.bytes}; }
 };
 
 class SourceShares {

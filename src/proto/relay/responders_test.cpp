@@ -63,6 +63,7 @@ TEST(HopResponder, AReservationIsAnsweredAndFinished) {
   ASSERT_TRUE(responder.result() && *responder.result());
   EXPECT_EQ(**responder.result(), ResponseEnd::finished);
   EXPECT_FALSE(responder.fault());
+  EXPECT_FALSE(responder.next_timeout());
 }
 
 TEST(HopResponder, AnAcceptedConnectIsTheCircuit) {
@@ -136,6 +137,9 @@ TEST(HopResponder, HasADeadlineForTheRequestAndOneForTheAnswer) {
   HopResponder asked(k_start);
   (void)asked.handle_bytes(k_start + 50s, k_connect);
   EXPECT_EQ(asked.next_timeout(), k_start + 110s);
+  HopResponder forgotten = asked;
+  forgotten.handle_timeout(k_start + 110s);
+  EXPECT_FALSE(forgotten.take_request()) << "it is too late for it";
   asked.answer(HopMessage::answer(Status::ok));
   asked.handle_timeout(k_start + 110s);
   ASSERT_TRUE(asked.result());

@@ -279,6 +279,12 @@ TEST_F(TurnCredentialsTest, ARelayThatIsNotReadFromEndsToo) {
   ASSERT_TRUE(event);
   EXPECT_EQ(std::get<ResponderFinished>(*event).error->code(), Errc::phase_timeout);
   EXPECT_EQ(responder.snapshot().buffered_bytes, 0U);
+  // What its owner has not heard of yet it need not hear of any more.
+  Responder unheard(now);
+  unheard.handle_bytes(now, request);
+  unheard.handle_timeout(now + 10s);
+  EXPECT_TRUE(std::holds_alternative<ResponderFinished>(unheard.poll_event().value()));
+  EXPECT_FALSE(unheard.poll_event());
 }
 
 }  // namespace
