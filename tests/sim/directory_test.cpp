@@ -12,7 +12,7 @@ class Directory : public ::testing::Test {
   Directory() { scenario.make_store(100'000); }
 
   Host& make_bootstrap(const std::string& name = "bootstrap") {
-    Host& host = scenario.world.add_host({.name = name, .is_bootstrap = true});
+    Host& host = scenario.world.add_host(HostSpec{.name = name, .is_bootstrap = true});
     others.push_back(&host);
     return host;
   }
