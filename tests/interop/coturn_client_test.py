@@ -47,7 +47,7 @@ class UclientTest(unittest.TestCase):
         sets = [
             # Not -Z: this coturn asks for a second family by the number of a draft, which RFC 8656 did not take.
             [], ["-s"], ["-t"], ["-t", "-s"], ["-c"], ["-y"], ["-y", "-c"], ["-y", "-s"], ["-t", "-y"], ["-D"], ["-G"],
-            ["-N"], ["-l", "1200"], ["-x"], ["-x", "-c"], ["-S", "-t"], ["-S"], ["-S", "-s"], ["-S", "-c"],
+            ["-N"], ["-l", "1200"], ["-x"], ["-x", "-c"], ["-X"], ["-S", "-t"], ["-S"], ["-S", "-s"], ["-S", "-c"],
             ["-S", "-t", "-y"],  # loses packets with coturn: see TurnShard::Impl::write_stream
         ]
         def pair(options):
