@@ -13,8 +13,10 @@ constexpr std::uint64_t k_max_file = 256 * 1024;
 Result<ladder::Catalogue> load_catalogue(const std::filesystem::path& path) {
   if (path.empty()) return ladder::parse_catalogue(ladder::shipped_catalogue_text(), "the built-in catalogue");
   DIG_TRY(const store::File file, store::File::open_regular(path));
-  DIG_TRY(const std::string text, file.read_text(k_max_file));
-  return ladder::parse_catalogue(text, path.native());
+  const auto text = file.read_text(k_max_file);
+  if (!text && text.error().code() == Errc::limit_reached) return fail(Errc::bad_config, text.error().detail());
+  if (!text) return std::unexpected(text.error());
+  return ladder::parse_catalogue(*text, path.native());
 }
 
 }  // namespace dig::api

@@ -8,8 +8,8 @@
 
 namespace dig::api {
 
-// Empty: the one that is built in. Errors: bad_config, file_not_found, permission_denied, not_a_regular_file,
-// limit_reached (more than 256 KiB), io_failed.
+// Empty: the one that is built in. Errors: bad_config (also more than 256 KiB), file_not_found, permission_denied,
+// not_a_regular_file, io_failed.
 [[nodiscard]] Result<ladder::Catalogue> load_catalogue(const std::filesystem::path& file);
 
 }  // namespace dig::api

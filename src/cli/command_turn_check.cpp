@@ -115,11 +115,14 @@ class Results {
       places.push_back(i);
     }
     std::size_t done = 0;
+    const bool shows_progress = Console::is_terminal() && !console.is_quiet();
     const bool is_complete =
         service::check_servers(to_check, settings, service::Signals::fd(), [&](std::size_t index, object health) {
           if (is_remembered(to_check[index])) cache_.put(health);
           found_[places[index]] = std::move(health);
-          console.status("checked " + std::to_string(++done) + " of " + std::to_string(to_check.size()));
+          ++done;
+          if (!shows_progress) return;
+          console.status("checked " + std::to_string(done) + " of " + std::to_string(to_check.size()));
         });
     console.status("");
     return is_complete;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""dignet ice-config as a script sees it: what browsers are given, and what it refuses. No network is asked."""
+"""dignet ice-config and turn-check as a script sees them: what browsers are given, what is refused. Loopback only."""
 import json
 import re
 import signal
@@ -82,6 +82,12 @@ class IceConfigTest(CommandTest):
         self.assertEqual(command.stop(signal.SIGINT), 130, command.errors())
         self.assertEqual(command.output.json()["code"], "DN-GEN-003")
 
+    def test_turn_check_draws_nothing_into_a_pipe(self):
+        result = run("--home", self.home("home"), "turn-check", f"stun:127.0.0.1:{self.closed_port()}")
+        self.assertEqual(result.code, 4, result)
+        self.assertIn("DN-NET-001", result.err)
+        self.assertNotRegex(result.err, "[\\r\\x1b]")
+
     def test_javascript(self):
         result = run("--home", self.home("home"), "ice-config", "--format", "js")
         found = re.fullmatch(r"const peerConnection = new RTCPeerConnection\((\{.*\})\);\n", result.out)
@@ -93,11 +99,14 @@ class IceConfigTest(CommandTest):
     def test_what_it_refuses(self):
         catalogue = self.root / "bad.toml"
         catalogue.write_text('[[provider]]\nname = "a"\nservers = ["turn:a.example"]\n')
+        large = self.root / "large.toml"
+        large.write_text("#" * (256 * 1024 + 1))
         for flags, code, says in (
                 (["--turn", "turn:turn.example.org"], "DN-GEN-002", "turn:turn.example.org"),
                 (["--turn", "http://turn.example.org", "--user", "u", "--pass", "p"], "DN-NET-013", "http"),
                 (["--stun", "stun:"], "DN-NET-013", ""),
                 (["--catalogue", catalogue], "DN-CONF-001", "username"),
+                (["--catalogue", large], "DN-CONF-001", "256 KiB"),
                 (["--catalogue", self.root / "none"], "DN-DISK-004", "none"),
                 (["--ca", catalogue], "DN-TLS-003", ""),
                 (["--proxy", "socks5://proxy:1080"], "DN-CONF-001", "http://"),
