@@ -34,6 +34,10 @@ struct NodeOptions {
   std::string tiers{};                            // "1-4", "direct,peer-turn"; empty: all
   std::vector<std::string> relays{};              // multiaddrs with /p2p: circuit relays to be reached through
   bool is_relay = false;                          // relays for others, within limits
+  bool is_turn_relay = false;  // is a TURN server between two peers who both ask for it, while it can
+                               // be reached; see TurnRoleChanged
+  std::uint64_t turn_max_bits_per_second = 10'000'000;      // of all together; 0: no limit
+  std::uint64_t turn_max_bytes_per_month = 50'000'000'000;  // 0: no limit
 };
 
 struct NodeIdentity {

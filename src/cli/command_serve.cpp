@@ -8,6 +8,7 @@
 #include "cli/report.hpp"
 #include "cli/serving_hint.hpp"
 #include "cli/session.hpp"
+#include "cli/turn_relay_flags.hpp"
 #include "service/control_server.hpp"
 #include "service/event_log.hpp"
 #include "service/json_forms.hpp"
@@ -57,11 +58,11 @@ void print_ready(Context& context, service::Backend& backend, const service::jso
   context.console.note("stop it with Ctrl-C");
 }
 
-int run_serve(Context& context, const NodeFlags& flags) {
+int run_serve(Context& context, const dignet::NodeOptions& options) {
   Console& console = context.console;
   service::EventLog log(context.log_level.empty() ? "info" : context.log_level,
                         [&console](std::string_view line) { console.error(line); });
-  service::LocalBackend backend(context.loop, serving_options(context, flags));
+  service::LocalBackend backend(context.loop, options);
   const Result<dignet::Node*> node = backend.node();
   if (!node) return report_failure(console, explain(context, node.error()));
   (*node)->on_event([&](const dignet::NodeEvent& event) {
@@ -85,10 +86,16 @@ int run_serve(Context& context, const NodeFlags& flags) {
 Action define_serve(CLI::App& app) {
   auto flags = std::make_shared<NodeFlags>();
   flags->define(app);
+  auto turn = std::make_shared<TurnRelayFlags>();
+  turn->define(app);
   app.footer(
       "Examples:\n  dignet serve\n  dignet serve --port 0 --announce /dns4/peer.example/tcp/4001\n"
       "  dignet serve --listen /ip4/127.0.0.1/tcp/0 --json");
-  return [flags](Context& context) { return run_serve(context, *flags); };
+  return [flags, turn](Context& context) {
+    dignet::NodeOptions options = serving_options(context, *flags);
+    turn->apply(options, context.settings);
+    return run_serve(context, options);
+  };
 }
 
 }  // namespace dig::cli

@@ -38,6 +38,10 @@ void TurnShard::set_tls(const TlsContexts& contexts) { impl_->set_tls(contexts);
 void TurnShard::drain(const std::optional<Endpoint>& alternate, Task on_drained) {
   impl_->drain(alternate, std::move(on_drained));
 }
+void TurnShard::set_volume_left(std::optional<std::uint64_t> bytes) { impl_->set_volume_left(bytes); }
+void TurnShard::set_relay_addresses(std::optional<IpAddress> v4, std::optional<IpAddress> v6) {
+  impl_->set_relay_addresses(v4, v6);
+}
 TurnShardStatus TurnShard::snapshot() const { return impl_->snapshot(); }
 
 TurnShard::Impl::Impl(Loop& loop, TurnShardOptions options, const turn::CredentialSource& credentials,
@@ -67,6 +71,8 @@ TurnShard::Impl::~Impl() {
 TurnShardStatus TurnShard::Impl::snapshot() const {
   return {.counters = server_.counters(),
           .allocations = server_.allocations(),
+          .bytes_relayed = server_.bytes_relayed(),
+          .is_volume_used_up = server_.is_volume_used_up(),
           .streams = streams_.size(),
           .dtls_sessions = dtls_clients_.size(),
           .free_ports = server_.free_ports(),

@@ -327,6 +327,9 @@ void NodeCore::publish_addresses(Instant now) {
   directory::NodeDescription description{.addresses = all, .roles = {}, .reachability = {}};
   if (std::ranges::find(protocols_, relay::k_hop_protocol) != protocols_.end()) description.roles.add(NodeRole::relay);
   if (directory_) description.roles.add(NodeRole::bootstrap);
+  if (const auto& turn = turn_.offer()) {
+    description.roles.add(turn->kind == TurnRelayKind::pair ? NodeRole::turn_pair_relay : NodeRole::turn_open_relay);
+  }
   directory_clients_.set_node(now, std::move(description));
   if (identify_.set_addresses(std::move(all))) push_identify(now);
 }

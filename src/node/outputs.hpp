@@ -18,6 +18,7 @@
 #include "store/chunk_set.hpp"
 #include "wire/hash256.hpp"
 #include "wire/manifest.hpp"
+#include "wire/turn_credential_message.hpp"
 
 namespace dig::node {
 
@@ -73,6 +74,12 @@ struct DiskRequest {
 struct PersistDirectory {  // all of it durably, or nothing
   directory::PersistToken token;
   std::vector<store::DirectoryChange> changes;
+};
+
+// --- requests to the shell: the TURN server ------------------------------------------------------------------------
+struct ServeTurn {  // new allocations are named under these addresses
+  std::optional<IpAddress> relay_v4;
+  std::optional<IpAddress> relay_v6;
 };
 
 struct FoundStore {
@@ -152,6 +159,10 @@ struct HoldersFound {
   std::vector<Error> errors;  // of bootstrap servers, with the last
   bool is_last = false;
 };
+struct TurnCredentialsEnded {  // answers ask_turn_credentials()
+  OperationId operation;
+  Result<TurnCredentials> result;
+};
 struct AppStreamOpened {  // answers open_stream()
   OperationId operation;
   ConnectionId connection;
@@ -178,9 +189,9 @@ struct AppWritten {
 };
 
 using NodeOutput =
-    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory, NodeFact,
+    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory, ServeTurn, NodeFact,
                  AttemptsCompleted, PathChosen, ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete,
-                 FetchEnded, HoldersFound, AppStreamOpened, AppStreamAccepted, AppRead, AppWritten>;
+                 FetchEnded, HoldersFound, TurnCredentialsEnded, AppStreamOpened, AppStreamAccepted, AppRead, AppWritten>;
 
 // Where the parts of the core put what is to be done and told.
 class OutputSink {
