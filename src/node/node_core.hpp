@@ -23,6 +23,7 @@
 #include "node/directory_service.hpp"
 #include "node/fetch_operation.hpp"
 #include "node/identify_service.hpp"
+#include "node/node_status.hpp"
 #include "node/outputs.hpp"
 #include "node/peer_link.hpp"
 #include "node/reacher.hpp"
@@ -39,14 +40,6 @@ struct ConnectSpec {
   std::vector<Multiaddr> addresses;
   ladder::TierSet tiers = ladder::TierSet::all();
   Duration timeout = 30s;
-};
-
-struct NodeStatus {
-  std::size_t connections = 0;
-  std::size_t established = 0;
-  std::size_t operations = 0;
-  std::size_t store_streams = 0;
-  AcceptLimiter::Status accepts;
 };
 
 class NodeCore final : private ProtocolHost,
@@ -135,6 +128,8 @@ class NodeCore final : private ProtocolHost,
   void set_stores(Instant now, std::vector<StoreId> stores);
   // Told by HoldersFound.
   OperationId find_holders(Instant now, const StoreId& store);
+  // Of a fetch whose spec says that more holders come; `more_come`: these are not the last.
+  void add_holders(Instant now, OperationId fetch, std::vector<HolderSpec> holders, bool more_come);
   [[nodiscard]] Result<void> want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count);
   void finish_fetch(Instant now, OperationId fetch);
   void cancel(Instant now, OperationId operation);
@@ -184,6 +179,7 @@ class NodeCore final : private ProtocolHost,
     bool is_half_open = false;    // counted by the accept limiter
     bool has_transport = true;
     std::optional<Instant> scheduled;
+    Instant established;
     std::size_t app_streams = 0;
   };
 
@@ -251,6 +247,7 @@ class NodeCore final : private ProtocolHost,
   void connect_relay(Instant now, relay::ConnectRelay& wanted);
   void handle_keeper_connected(Instant now, relay::AttemptId attempt, const Result<ConnectionId>& connection);
   void publish_addresses(Instant now);
+  [[nodiscard]] NodeRoles roles() const;
 
   void add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
                 std::optional<PeerId> expected);

@@ -324,11 +324,15 @@ void NodeCore::publish_addresses(Instant now) {
   std::vector<Multiaddr> all = own_addresses_;
   const auto relayed = keeper_.relayed_addresses();
   all.insert(all.end(), relayed.begin(), relayed.end());
-  directory::NodeDescription description{.addresses = all, .roles = {}, .reachability = {}};
-  if (std::ranges::find(protocols_, relay::k_hop_protocol) != protocols_.end()) description.roles.add(NodeRole::relay);
-  if (directory_) description.roles.add(NodeRole::bootstrap);
-  directory_clients_.set_node(now, std::move(description));
+  directory_clients_.set_node(now, {.addresses = all, .roles = roles(), .reachability = {}});
   if (identify_.set_addresses(std::move(all))) push_identify(now);
+}
+
+NodeRoles NodeCore::roles() const {
+  NodeRoles roles;
+  if (std::ranges::find(protocols_, relay::k_hop_protocol) != protocols_.end()) roles.add(NodeRole::relay);
+  if (directory_) roles.add(NodeRole::bootstrap);
+  return roles;
 }
 
 }  // namespace dig::node

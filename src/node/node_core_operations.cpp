@@ -218,6 +218,13 @@ OperationId NodeCore::fetch(Instant now, FetchSpec spec) {
   return id;
 }
 
+void NodeCore::add_holders(Instant now, OperationId fetch, std::vector<HolderSpec> holders, bool more_come) {
+  if (const auto found = fetches_.find(fetch); found != fetches_.end()) {
+    found->second->add_holders(now, std::move(holders), more_come);
+  }
+  settle(now);
+}
+
 Result<void> NodeCore::want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count) {
   const auto found = fetches_.find(fetch);
   if (found == fetches_.end()) return fail(Errc::cancelled);
