@@ -169,7 +169,10 @@ void DirectoryClients::drain_search(Instant now, OperationId operation) {
     } else {
       auto& ended = std::get<directory::SearchEnded>(*event);
       std::vector<Error> errors;
-      for (directory::ServerError& one : ended.errors) errors.push_back(std::move(one.error));
+      for (const directory::ServerError& one : ended.errors) {
+        errors.emplace_back(one.error.code(),
+                            "bootstrap server " + servers_.at(one.server).peer.to_string() + ": " + one.error.detail());
+      }
       searches_.erase(found);
       host_.put(HoldersFound{operation, {}, std::move(errors), true});
     }

@@ -152,13 +152,13 @@ bool NodeCore::wants_bytes(ConnectionId id) const {
 void NodeCore::set_addresses(Instant now, std::vector<Multiaddr> addresses) {
   own_addresses_ = std::move(addresses);
   publish_addresses(now);
+  settle(now);
 }
 
 void NodeCore::push_identify(Instant now) {
   for (auto& [id, entry] : links_) {
     if (entry.link->is_established() && !entry.link->is_closed()) identify_.push(now, *entry.link, protocols_);
   }
-  settle(now);
 }
 
 void NodeCore::add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,

@@ -152,13 +152,15 @@ class NodeCore final : private ProtocolHost,
   struct HolderOf {
     OperationId fetch;
     exchange::HolderId holder;
+    friend bool operator==(const HolderOf&, const HolderOf&) = default;
   };
-  struct Dialling {  // one peer being reached
-    // Who wants it: a connect operation, a fetch, the dial of a circuit through this peer, a reservation at it, what is
-    // to be asked of its directory.
-    std::variant<OperationId, HolderOf, DialId, relay::AttemptId, directory::BootstrapId> owner;
+  // Who wants a peer reached: a connect operation, a fetch, the dial of a circuit through it, a reservation at it, what
+  // is to be asked of its directory.
+  using DialOwner = std::variant<OperationId, HolderOf, DialId, relay::AttemptId, directory::BootstrapId>;
+  struct Dialling {                 // one peer being reached
+    std::vector<DialOwner> owners;  // several only of a server, which is the same for all of them
     PeerId peer;
-    std::unique_ptr<ladder::AttemptLog> own_log;  // where the owner has none
+    std::unique_ptr<ladder::AttemptLog> own_log;  // of a server: its owners have none
     Reacher reacher;
     std::map<DialIndex, DialId> dials{};
     std::map<DialIndex, ConnectionId> handshakes{};
@@ -254,8 +256,12 @@ class NodeCore final : private ProtocolHost,
   void push_identify(Instant now);
   void end_handshake(Link& entry);
   void start_dialling(Instant now, Dialling dialling);
+  // A relay or a bootstrap server: by its own addresses only, once for all who want it.
+  void dial_server(Instant now, const DialOwner& owner, const PeerId& peer, const std::vector<Multiaddr>& addresses);
   void drain_dialling(Instant now, DiallingId id);
   void finish_dialling(Instant now, DiallingId id, const Result<DialIndex>& result);
+  void tell_reached(Instant now, const DialOwner& owner, const Dialling& dialling,
+                    const Result<ConnectionId>& connection, const Result<DialIndex>& winner);
   void abandon_dial(Instant now, Dialling& dialling, DialIndex index);
   void abandon_dialling(Instant now, DiallingId id);
   void end_connect(Instant now, OperationId id, Result<ConnectSuccess> result);
@@ -306,7 +312,6 @@ class NodeCore final : private ProtocolHost,
   struct CircuitDial {
     DialRef ref;
     PeerId target;
-    std::optional<DiallingId> relay;  // while it is being reached
   };
   std::map<DialId, CircuitDial> circuit_dials_;
   std::map<ConnectionId, CircuitCarrier> carriers_;  // of relayed links
