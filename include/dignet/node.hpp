@@ -21,12 +21,20 @@
 #include "dignet/error.hpp"
 #include "dignet/events.hpp"
 #include "dignet/ports.hpp"
+#include "dignet/status.hpp"
 #include "dignet/store.hpp"
 
 namespace dignet {
 
 struct NodeOptions {
-  std::filesystem::path home{};                   // holds the identity and the stores; made if missing
+  std::filesystem::path home {  // A TURN server for peers, offered while it can be reached (see TurnRoleChanged):
+                                // between two peers who both ask for it,
+    // or, open, to any public address from ports of its own.
+    bool is_turn_relay = false;
+    bool is_turn_open = false;
+    std::uint64_t turn_max_bits_per_second = 10'000'000;      // of all together; 0: no limit
+    std::uint64_t turn_max_bytes_per_month = 50'000'000'000;  // of data, each byte once; 0: no limit
+  };  // holds the identity and the stores; made if missing
   bool listen = true;                             // false: a short-lived node that publishes nothing
   std::uint16_t preferred_port = 4001;            // the next free one is taken if this is not free; 0: any
   std::vector<std::string> listen_addresses{};    // multiaddrs; replaces "all interfaces, preferred_port"
@@ -34,10 +42,10 @@ struct NodeOptions {
   std::string tiers{};                            // "1-4", "direct,peer-turn"; empty: all
   std::vector<std::string> relays{};              // multiaddrs with /p2p: circuit relays to be reached through
   bool is_relay = false;                          // relays for others, within limits
-  bool is_turn_relay = false;  // is a TURN server between two peers who both ask for it, while it can
-                               // be reached; see TurnRoleChanged
-  std::uint64_t turn_max_bits_per_second = 10'000'000;      // of all together; 0: no limit
-  std::uint64_t turn_max_bytes_per_month = 50'000'000'000;  // 0: no limit
+  std::vector<std::string> bootstraps{};          // multiaddrs with /p2p: servers that know who holds which store
+  bool is_bootstrap = false;                      // is such a server, and a relay
+  std::string domain{};                           // a name of this machine, published beside its addresses
+  std::vector<std::string> public_ips{};          // published in place of the interfaces' addresses
 };
 
 struct NodeIdentity {
@@ -82,6 +90,9 @@ class Node {
   // The addresses this node listens on, as multiaddrs ending in /p2p/<peer id>.
   [[nodiscard]] std::vector<std::string> addresses() const;
   [[nodiscard]] std::vector<PortLease> ports() const;
+  void status(Completion<NodeStatus> done);
+  // One entry a connection.
+  void peers(Completion<std::vector<PeerStatus>> done);
 
   // Connects to a peer by the best way there is. Errors: all_tiers_failed, peer_id_mismatch, timed_out, bad_peer_id,
   // dialled_self. The observer hears every attempt, also when the operation fails.
@@ -104,7 +115,8 @@ class Node {
   void list_stores(Completion<std::vector<StoreInfo>> done);
   void remove_store(std::string urn, Completion<void> done);
   OperationId verify_stores(std::optional<std::string> urn, Completion<VerifyReport> done);
-  // Fetches a store, or one resource of it. Resumes what an earlier fetch left. The observer hears attempts, paths and
+  // Fetches a store, or one resource of it, from the peers of the request and those that the bootstrap servers know.
+  // Resumes what an earlier fetch left. The observer hears attempts, paths and
   // progress. Errors: bad_urn, no_holder, all_tiers_failed, chunk_mismatch, manifest_mismatch, unpinned,
   // resource_not_found, disk_full, io_failed, timed_out, cancelled.
   OperationId fetch(FetchRequest request, Observer observer, Completion<FetchReport> done);

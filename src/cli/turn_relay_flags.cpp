@@ -28,19 +28,22 @@ std::string check_amount(const std::string& text) {
 }  // namespace
 
 void TurnRelayFlags::define(CLI::App& app) {
+  const std::string least = is_bootstrap ? "; 0: no limit (default)" : "; 0: no limit (default ";
   app.add_flag("--no-turn", no_turn, "Do not relay between other peers (TURN)");
   app.add_option("--turn-max-mbps", max_megabits,
-                 "Megabits a second to relay for others at most; 0: no limit (default 10)")
+                 "Megabits a second to relay for others at most" + least + (is_bootstrap ? "" : "10)"))
       ->type_name("N")
       ->check(check_amount);
   app.add_option("--turn-max-gb-per-month", max_gigabytes,
-                 "Gigabytes a month (UTC) to relay for others at most; 0: no limit (default 50)")
+                 "Gigabytes a month (UTC) to relay for others at most" + least + (is_bootstrap ? "" : "50)"))
       ->type_name("N")
       ->check(check_amount);
 }
 
 void TurnRelayFlags::apply(dignet::NodeOptions& options, const service::Settings& settings) const {
   options.is_turn_relay = !no_turn && !settings.no_turn.value_or(false);
+  options.is_turn_open = is_bootstrap;
+  if (is_bootstrap) options.turn_max_bits_per_second = options.turn_max_bytes_per_month = 0;
   if (const auto limit = max_megabits ? max_megabits : settings.turn_max_mbps) {
     options.turn_max_bits_per_second = scaled(*limit, 1e6);
   }

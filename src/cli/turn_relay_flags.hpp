@@ -15,6 +15,9 @@ struct TurnRelayFlags {
   std::optional<double> max_megabits;   // a second
   std::optional<double> max_gigabytes;  // a month
 
+  // A bootstrap server is there to be used: nothing is limited unless its owner says so.
+  bool is_bootstrap = false;
+
   void define(CLI::App& app);
   // Flags over settings.
   void apply(dignet::NodeOptions& options, const service::Settings& settings) const;

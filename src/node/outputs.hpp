@@ -82,6 +82,11 @@ struct ServeTurn {  // new allocations are named under these addresses
   std::optional<IpAddress> relay_v6;
 };
 
+// What this node publishes was signed with this sequence number, and the next life must begin behind it.
+struct SequenceUsed {
+  std::uint64_t sequence = 0;
+};
+
 struct FoundStore {
   RootHash root;
   std::uint64_t size = 0;
@@ -188,10 +193,10 @@ struct AppWritten {
   Result<void> result;
 };
 
-using NodeOutput =
-    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory, ServeTurn, NodeFact,
-                 AttemptsCompleted, PathChosen, ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete,
-                 FetchEnded, HoldersFound, TurnCredentialsEnded, AppStreamOpened, AppStreamAccepted, AppRead, AppWritten>;
+using NodeOutput = std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory,
+                                SequenceUsed, ServeTurn, NodeFact, AttemptsCompleted, PathChosen, ConnectEnded,
+                                PingEnded, FetchProgressed, FetchWantedComplete, FetchEnded, HoldersFound,
+                                TurnCredentialsEnded, AppStreamOpened, AppStreamAccepted, AppRead, AppWritten>;
 
 // Where the parts of the core put what is to be done and told.
 class OutputSink {
