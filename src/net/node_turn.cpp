@@ -90,7 +90,7 @@ void NodeTurn::tell_wish(Instant now, std::string why) {
   hooks_.set_wish(now, is_wished_ ? std::optional(wish) : std::nullopt, std::move(why));
 }
 
-void NodeTurn::update(Instant now, UnixTime wall) {
+void NodeTurn::count(UnixTime wall) {
   const TurnShardStatus status = shard_.snapshot();
   volume_.add(wall, status.bytes_relayed - std::exchange(counted_, status.bytes_relayed));
   // A packet did not fit into what is left: that bit is nobody's, and no offer either.
@@ -98,13 +98,22 @@ void NodeTurn::update(Instant now, UnixTime wall) {
     volume_.add(wall, *left);
   }
   shard_.set_volume_left(volume_.left(wall));
-  if (const bool is_wished = !is_used_up(wall); is_wished != is_wished_) {
-    is_wished_ = is_wished;
-    tell_wish(now, is_wished ? "a new month has begun" : "this month's volume is used up");
-  }
-  if (volume_.snapshot() == saved_) return;
+}
+
+void NodeTurn::update(Instant now, UnixTime wall) {
+  count(wall);
+  const bool is_wished = !is_used_up(wall);
+  const bool has_changed = is_wished != std::exchange(is_wished_, is_wished);
+  if (has_changed) tell_wish(now, is_wished ? "a new month has begun" : "this month's volume is used up");
+  if (volume_.snapshot() == saved_ || (!has_changed && next_save_ && now < *next_save_)) return;
   saved_ = volume_.snapshot();
+  next_save_ = now + k_between_saves;
   hooks_.save(saved_);
+}
+
+void NodeTurn::stop() {
+  timer_.set(std::nullopt);
+  count(wall_now());
 }
 
 }  // namespace dig::net

@@ -37,7 +37,8 @@ struct NodeTurnOptions {
 
 class NodeTurn {
  public:
-  static constexpr Duration k_interval = 10s;  // between two looks; what a crash forgets at most
+  static constexpr Duration k_interval = 2s;        // between two looks
+  static constexpr Duration k_between_saves = 60s;  // what a crash forgets at most
 
   struct Hooks {
     // For NodeCore::set_turn_wish.
@@ -53,17 +54,21 @@ class NodeTurn {
   void start(Instant now);
   // Counts what was relayed since, and says what follows from it.
   void update(Instant now, UnixTime wall);
+  // Counts for the last time; afterwards volume() is what is to be kept.
+  void stop();
   [[nodiscard]] const turn::MonthlyVolume::State& volume() const noexcept { return volume_.snapshot(); }
 
  private:
   [[nodiscard]] bool is_used_up(UnixTime wall) const;
   void tell_wish(Instant now, std::string why);
+  void count(UnixTime wall);
 
   TurnShard& shard_;
   NodeTurnOptions options_;
   Hooks hooks_;
   turn::MonthlyVolume volume_;
   turn::MonthlyVolume::State saved_;
+  std::optional<Instant> next_save_;
   std::uint64_t counted_ = 0;  // of what the shard has relayed
   bool is_wished_ = false;
   Timer timer_;

@@ -236,7 +236,7 @@ TEST(NodeTurn, AMonthIsUsedUpRememberedAndFollowedByAnother) {
   Client late(relay, new_peer(), bob_id);
   EXPECT_EQ(late.allocate(), 508);
   EXPECT_FALSE(bob.has_something());
-  turn.update(monotonic_now(), k_month);
+  turn.update(monotonic_now(), k_month);  // so soon again, but that there is no offer now is kept at once
   EXPECT_EQ(wishes, (std::vector{true, false}));
   EXPECT_EQ(turn.volume().bytes, 1000U);
   EXPECT_EQ(read_turn_volume(file).value(), turn.volume());
