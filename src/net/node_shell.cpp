@@ -67,6 +67,12 @@ constexpr std::size_t k_bootstrap_connections = 16'384;
 node::ConnectionId connection_of(TransportId id) { return node::ConnectionId{id.value}; }
 TransportId transport_of(node::ConnectionId id) { return TransportId{id.value}; }
 
+std::vector<StoreId> ids_of(const std::vector<store::StoreInfo>& stores) {
+  std::vector<StoreId> ids;
+  for (const store::StoreInfo& info : stores) ids.push_back(info.store_id);
+  return ids;
+}
+
 // What stands on several interfaces or families is told once a port.
 std::vector<Multiaddr> addresses_of_ports(const ShellOptions& options, const std::vector<Endpoint>& listening) {
   std::set<std::uint16_t> ports;
@@ -222,8 +228,10 @@ Result<void> NodeShell::start_publishing(const ShellOptions& options) {
   if (!kept && kept.error().code() != Errc::malformed) return std::unexpected(kept.error());
   sequence_ = kept_sequence_ = kept.value_or(0);
   announces_stores_ = true;
-  core_->start_publishing(monotonic_now(), sequence_);
-  loop_->post([this] { announce_stores(); });
+  const Instant now = monotonic_now();
+  core_->start_publishing(now, sequence_);
+  DIG_TRY(const auto stores, store_.list());
+  core_->set_stores(now, ids_of(stores));
   return {};
 }
 
@@ -379,9 +387,7 @@ void NodeShell::announce_stores() {
                                     is_listing_stores_ = false;
                                     if (listed) {
                                       const Instant now = monotonic_now();
-                                      std::vector<StoreId> stores;
-                                      for (const store::StoreInfo& info : *listed) stores.push_back(info.store_id);
-                                      core_->set_stores(now, std::move(stores));
+                                      core_->set_stores(now, ids_of(*listed));
                                       pump(now);
                                     }
                                     if (are_stores_outdated_) announce_stores();
