@@ -32,8 +32,9 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   shell.is_bootstrap = options.is_bootstrap;
   DIG_TRY(shell.domain, parse_domain(options.domain));
   for (const std::string& text : options.public_ips) {
-    DIG_TRY(const dig::IpAddress address, dig::IpAddress::parse(text));
-    shell.public_ips.push_back(address);
+    const auto address = dig::IpAddress::parse(text);
+    if (!address) return dig::fail(Errc::invalid_argument, "the public address is no IP address: " + text);
+    shell.public_ips.push_back(*address);
   }
   shell.home = options.home;
   shell.agent_version = std::string("dignet/") + k_version;

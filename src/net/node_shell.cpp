@@ -61,11 +61,15 @@ constexpr Duration k_goodbye = 1s;
 // is for this node's own work, which is bounded by the windows of its fetches.
 constexpr std::size_t k_max_queued_reads = 256;
 constexpr std::size_t k_max_queued = 4096;
-// Of a bootstrap server: everybody stays connected with it.
-constexpr std::size_t k_bootstrap_connections = 16'384;
 
 node::ConnectionId connection_of(TransportId id) { return node::ConnectionId{id.value}; }
 TransportId transport_of(node::ConnectionId id) { return TransportId{id.value}; }
+
+std::vector<StoreId> ids_of(const std::vector<store::StoreInfo>& stores) {
+  std::vector<StoreId> ids;
+  for (const store::StoreInfo& info : stores) ids.push_back(info.store_id);
+  return ids;
+}
 
 // What stands on several interfaces or families is told once a port.
 std::vector<Multiaddr> addresses_of_ports(const ShellOptions& options, const std::vector<Endpoint>& listening) {
@@ -112,12 +116,9 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
       std::make_unique<WorkerPool>(*shell->loop_, WorkerPool::Limits{.threads = k_workers, .max_queued = k_max_queued});
   shell->long_jobs_ =
       std::make_unique<WorkerPool>(*shell->loop_, WorkerPool::Limits{.threads = 1, .max_queued = k_max_queued});
-  node::NodeCore::Limits limits;
+  const auto limits = options.is_bootstrap ? node::NodeCore::Limits::of_bootstrap() : node::NodeCore::Limits{};
   TcpTransports::Limits transport_limits;
-  if (options.is_bootstrap) {
-    limits.max_connections = k_bootstrap_connections;
-    transport_limits.max_transports = k_bootstrap_connections + transport_limits.max_transports;
-  }
+  transport_limits.max_transports = 2 * limits.max_connections;  // with those that are on their way in or out
   shell->core_ =
       std::make_unique<node::NodeCore>(identity, shell->rng_, node::NodeCore::Config{options.agent_version, limits});
   shell->transports_ =
@@ -222,8 +223,10 @@ Result<void> NodeShell::start_publishing(const ShellOptions& options) {
   if (!kept && kept.error().code() != Errc::malformed) return std::unexpected(kept.error());
   sequence_ = kept_sequence_ = kept.value_or(0);
   announces_stores_ = true;
-  core_->start_publishing(monotonic_now(), sequence_);
-  loop_->post([this] { announce_stores(); });
+  const Instant now = monotonic_now();
+  core_->start_publishing(now, sequence_);
+  DIG_TRY(const auto stores, store_.list());
+  core_->set_stores(now, ids_of(stores));
   return {};
 }
 
@@ -379,9 +382,7 @@ void NodeShell::announce_stores() {
                                     is_listing_stores_ = false;
                                     if (listed) {
                                       const Instant now = monotonic_now();
-                                      std::vector<StoreId> stores;
-                                      for (const store::StoreInfo& info : *listed) stores.push_back(info.store_id);
-                                      core_->set_stores(now, std::move(stores));
+                                      core_->set_stores(now, ids_of(*listed));
                                       pump(now);
                                     }
                                     if (are_stores_outdated_) announce_stores();

@@ -72,6 +72,9 @@ class NodeCore final : private ProtocolHost,
     relay::ReservationKeeper::Limits reservations;
     DirectoryService::Limits directory;
     TurnCredentialService::Limits turn;
+
+    // Everybody stays connected with a bootstrap server, and many of them are reached through it only.
+    [[nodiscard]] static Limits of_bootstrap();
   };
   struct Config {
     std::string agent_version;
