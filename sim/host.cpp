@@ -265,13 +265,10 @@ void Host::keep_fact(node::NodeOutput& output) {
     std::ranges::move(found->errors, std::back_inserter(search.errors));
   } else if (auto* connect = std::get_if<node::ConnectEnded>(&output)) {
     connected_.emplace(connect->operation, std::move(*connect));
-<<<<<<< HEAD
   } else if (auto* turn = std::get_if<node::TurnCredentialsEnded>(&output)) {
     turn_credentials_.emplace(turn->operation, std::move(*turn));
-=======
   } else if (on_app_fact_) {
     on_app_fact_(output);
->>>>>>> step4-node
   }
 }
 

@@ -19,6 +19,7 @@
 #include "crypto/system_rng.hpp"
 #include "net/directory_keeper.hpp"
 #include "net/loop.hpp"
+#include "net/node_turn.hpp"
 #include "net/port_datagrams.hpp"
 #include "net/port_manager.hpp"
 #include "net/port_streams.hpp"
@@ -60,6 +61,8 @@ struct ShellOptions {
   std::string tls_key;
   // Without it, only Binding requests are answered.
   std::optional<TurnRole> turn;
+  // In its place: a TURN server for peers, who get credentials of the core.
+  std::optional<NodeTurnOptions> turn_relay;
   PageSource pages;                     // without it: 404
   std::vector<std::string> http_hosts;  // further names that pages may be asked for under
   // Whether /ws addresses are told to others, behind the plain ones; /tls/ws too where `tls_certificates` are given,
@@ -144,6 +147,12 @@ class NodeShell final : private PortOwner {
   void find_addresses(const ShellOptions& options);
   void allow_hosts(const ShellOptions& options);
   void end_ports();
+  // node_shell_turn.cpp
+  [[nodiscard]] TurnRole turn_role(const ShellOptions& options) const;
+  void prepare_turn(const ShellOptions& options);
+  void keep_turn_volume();
+  void end_turn();
+  void keep_last_turn_volume();
   [[nodiscard]] Result<void> use_relays(const std::vector<Multiaddr>& relays);
   [[nodiscard]] Result<void> use_bootstraps(const ShellOptions& options);
   [[nodiscard]] Result<void> start_directory(const ShellOptions& options);
@@ -183,7 +192,12 @@ class NodeShell final : private PortOwner {
   std::unique_ptr<PortStreams> streams_;
   std::unique_ptr<PortDatagrams> datagrams_;
   std::unique_ptr<TurnShard> turn_;  // ends before those that carry its bytes
-  std::vector<Error> warnings_;      // until there is somebody to be told
+  std::unique_ptr<NodeTurn> node_turn_;
+  std::filesystem::path turn_volume_file_;
+  turn::MonthlyVolume::State kept_turn_volume_;  // on disk
+  std::optional<turn::MonthlyVolume::State> last_turn_volume_;
+  bool is_keeping_turn_volume_ = false;
+  std::vector<Error> warnings_;  // until there is somebody to be told
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<Timer> timer_;
   std::unique_ptr<WorkerPool> pool_;

@@ -95,10 +95,10 @@ Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t m
 }
 
 void NodeShell::make_turn(const ShellOptions& options) {
-  TurnRole role = options.turn.value_or(TurnRole{});
+  TurnRole role = turn_role(options);
   if (!role.credentials) role.credentials = std::make_shared<Nobody>();
   role.shard.server.limits.max_channel_number = k_max_shared_channel;
-  role.shard.offload = options.turn ? test_udp_offload() : UdpOffload{};
+  role.shard.offload = options.turn || options.turn_relay ? test_udp_offload() : UdpOffload{};
   turn_credentials_ = std::move(role.credentials);
   turn_quotas_ = std::make_unique<turn::Quotas>(role.quotas);
   const UdpOffload offload = role.shard.offload;
