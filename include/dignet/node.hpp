@@ -27,14 +27,7 @@
 namespace dignet {
 
 struct NodeOptions {
-  std::filesystem::path home {  // A TURN server for peers, offered while it can be reached (see TurnRoleChanged):
-                                // between two peers who both ask for it,
-    // or, open, to any public address from ports of its own.
-    bool is_turn_relay = false;
-    bool is_turn_open = false;
-    std::uint64_t turn_max_bits_per_second = 10'000'000;      // of all together; 0: no limit
-    std::uint64_t turn_max_bytes_per_month = 50'000'000'000;  // of data, each byte once; 0: no limit
-  };  // holds the identity and the stores; made if missing
+  std::filesystem::path home{};                   // holds the identity and the stores; made if missing
   bool listen = true;                             // false: a short-lived node that publishes nothing
   std::uint16_t preferred_port = 4001;            // the next free one is taken if this is not free; 0: any
   std::vector<std::string> listen_addresses{};    // multiaddrs; replaces "all interfaces, preferred_port"
@@ -46,6 +39,12 @@ struct NodeOptions {
   bool is_bootstrap = false;                      // is such a server, and a relay
   std::string domain{};                           // a name of this machine, published beside its addresses
   std::vector<std::string> public_ips{};          // published in place of the interfaces' addresses
+  // A TURN server for peers, offered while it can be reached (see TurnRoleChanged): between two peers who both ask for it,
+  // or, open, to any public address from ports of its own.
+  bool is_turn_relay = false;
+  bool is_turn_open = false;
+  std::uint64_t turn_max_bits_per_second = 10'000'000;      // of all together; 0: no limit
+  std::uint64_t turn_max_bytes_per_month = 50'000'000'000;  // of data, each byte once; 0: no limit
 };
 
 struct NodeIdentity {
