@@ -76,6 +76,7 @@ NodeTurn::NodeTurn(Loop& loop, TurnShard& shard, NodeTurnOptions options, const 
 
 void NodeTurn::start(Instant now) {
   const UnixTime wall = wall_now();
+  volume_.add(wall, 0);  // the month that counts
   shard_.set_volume_left(volume_.left(wall));
   is_wished_ = !is_used_up(wall);
   tell_wish(now, is_wished_ ? "" : "this month's volume is used up");
