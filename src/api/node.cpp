@@ -111,7 +111,7 @@ void Node::peers(Completion<std::vector<PeerStatus>> done) {
   const Completions::Id id = state->completions_.add<std::vector<PeerStatus>>(std::move(done));
   state->shell_->post([state, id](dig::Instant now, dig::node::NodeCore& core) {
     std::vector<PeerStatus> peers;
-    for (const dig::node::LinkStatus& link : core.snapshot().links) peers.push_back(to_public(now, link));
+    for (const dig::node::LinkStatus& link : core.links()) peers.push_back(to_public(now, link));
     state->complete_later<std::vector<PeerStatus>>(id, std::move(peers));
   });
 }

@@ -145,6 +145,8 @@ class NodeCore final : private ProtocolHost,
   void stop_app_stream(Instant now, ConnectionId connection, StreamId stream, std::uint64_t code);
 
   [[nodiscard]] NodeStatus snapshot() const;
+  // The established connections.
+  [[nodiscard]] std::vector<LinkStatus> links() const;
 
  private:
   struct ConnectOperation {
@@ -258,6 +260,8 @@ class NodeCore final : private ProtocolHost,
                 std::optional<PeerId> expected);
   void push_identify(Instant now);
   void end_handshake(Link& entry);
+  // Of the address prefix from which this link came; nullptr unless it did.
+  [[nodiscard]] std::size_t* inbound_of(const PeerLink& link);
   void start_dialling(Instant now, Dialling dialling);
   // A relay or a bootstrap server: by its own addresses only, once for all who want it.
   void dial_server(Instant now, const DialOwner& owner, const PeerId& peer, const std::vector<Multiaddr>& addresses);
@@ -302,6 +306,7 @@ class NodeCore final : private ProtocolHost,
   std::map<ConnectionId, Link> links_;
   std::map<ConnectionId, Leaving> leaving_;
   std::multimap<PeerId, ConnectionId> peers_;
+  std::map<AcceptLimiter::Prefix, std::size_t> inbound_;  // connections that stand
   std::set<std::pair<Instant, ConnectionId>> schedule_;
   std::set<ConnectionId> touched_;
   std::vector<ConnectionId> closed_;
