@@ -29,6 +29,20 @@ class Nobody final : public turn::CredentialSource {
   }
 };
 
+// The addresses that do not depend on the interfaces.
+void append_public(std::vector<Multiaddr>& addresses, const ShellOptions& options,
+                   const std::vector<Endpoint>& listening, Multiaddr::Carrier carrier) {
+  using Carrier = Multiaddr::Carrier;
+  const std::string end = carrier == Carrier::plain ? "" : carrier == Carrier::websocket ? "/ws" : "/tls/ws";
+  std::set<std::uint16_t> ports;
+  for (const Endpoint& bound : listening) ports.insert(bound.port);
+  for (const std::uint16_t port : ports) {
+    const auto named = Multiaddr::parse("/dns/" + options.domain + "/tcp/" + std::to_string(port) + end);
+    if (!options.domain.empty() && named) addresses.push_back(*named);
+    for (const IpAddress& ip : options.public_ips) addresses.push_back(Multiaddr::tcp({ip, port}, carrier));
+  }
+}
+
 }  // namespace
 
 Result<TlsContexts> make_port_tls(const Identity& identity, std::string_view certificates,
@@ -47,9 +61,9 @@ Result<TlsContexts> make_port_tls(const Identity& identity, std::string_view cer
   return contexts;
 }
 
-Result<void> NodeShell::prepare_ports(const ShellOptions& options) {
+Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t max_connections) {
   PortStreams::Limits limits;
-  limits.tcp.max_transports = options.max_connections + k_other_streams;
+  limits.tcp.max_transports = max_connections + k_other_streams;
   streams_ = std::make_unique<PortStreams>(*loop_, static_cast<PortOwner&>(*this), rng_, limits);
   make_turn(options);
   streams_->set_turn(turn_.get());
@@ -117,22 +131,29 @@ void NodeShell::bind_extra(std::uint16_t port) {
   leases_.push_back(*std::move(lease));
 }
 
-void NodeShell::find_addresses(const ShellOptions& options) {
-  std::vector<Multiaddr> plain = options.announce_addresses;
-  if (plain.empty()) {
-    const auto interfaces = interface_addresses();
-    std::vector<Endpoint> endpoints;
-    for (const Endpoint& bound : streams_->listening()) {
-      std::ranges::copy(dialable_endpoints(bound, interfaces), std::back_inserter(endpoints));
+// The plain addresses first, as they cost least and are the ones to be read.
+std::vector<Multiaddr> NodeShell::listening_addresses(const ShellOptions& options) const {
+  const auto listening = streams_->listening();
+  const auto interfaces = options.public_ips.empty() ? interface_addresses() : std::vector<InterfaceAddress>();
+  std::vector<Multiaddr> addresses;
+  const auto add = [&](Multiaddr::Carrier carrier) {
+    append_public(addresses, options, listening, carrier);
+    for (const Endpoint& bound : listening) {
+      if (!options.public_ips.empty()) break;
+      for (const Endpoint& endpoint : dialable_endpoints(bound, interfaces)) {
+        addresses.push_back(Multiaddr::tcp(endpoint, carrier));
+      }
     }
-    using Carrier = Multiaddr::Carrier;
-    const auto add = [&](Carrier carrier) {
-      for (const Endpoint& endpoint : endpoints) plain.push_back(Multiaddr::tcp(endpoint, carrier));
-    };
-    add(Carrier::plain);
-    if (options.announces_websocket) add(Carrier::websocket);
-    if (options.announces_websocket && !options.tls_certificates.empty()) add(Carrier::secure_websocket);
-  }
+  };
+  add(Multiaddr::Carrier::plain);
+  if (options.announces_websocket) add(Multiaddr::Carrier::websocket);
+  if (options.announces_websocket && !options.tls_certificates.empty()) add(Multiaddr::Carrier::secure_websocket);
+  return addresses;
+}
+
+void NodeShell::find_addresses(const ShellOptions& options) {
+  const std::vector<Multiaddr> plain =
+      options.announce_addresses.empty() ? listening_addresses(options) : options.announce_addresses;
   core_->set_addresses(monotonic_now(), plain);
   for (const Multiaddr& address : plain) {
     // Only an address that names another peer refuses the own id; such a one is not ours to publish.
