@@ -39,6 +39,7 @@ struct NodeOptions {
   bool is_bootstrap = false;                      // is such a server, and a relay
   std::string domain{};                           // a name of this machine, published beside its addresses
   std::vector<std::string> public_ips{};          // published in place of the interfaces' addresses
+  std::vector<std::uint16_t> extra_ports{};       // listened on, too; a Warning tells which could not be had
 };
 
 struct NodeIdentity {
@@ -119,6 +120,7 @@ class Node {
 
  private:
   struct State;
+  friend struct NodeInternals;  // of the library
   explicit Node(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

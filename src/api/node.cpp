@@ -30,6 +30,7 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   shell.is_relay = options.is_relay;
   DIG_TRY(shell.bootstraps, parse_addresses(options.bootstraps));
   shell.is_bootstrap = options.is_bootstrap;
+  shell.extra_ports = options.extra_ports;
   DIG_TRY(shell.domain, parse_domain(options.domain));
   for (const std::string& text : options.public_ips) {
     const auto address = dig::IpAddress::parse(text);
@@ -99,10 +100,8 @@ std::vector<PortLease> Node::ports() const {
 void Node::status(Completion<NodeStatus> done) {
   State* const state = state_.get();
   const Completions::Id id = state->completions_.add<NodeStatus>(std::move(done));
-  state->shell_->post([state, id](dig::Instant now, dig::node::NodeCore& core) {
-    NodeStatus status = to_public(now, core.snapshot());
-    for (const dig::Multiaddr& address : state->shell_->addresses()) status.addresses.push_back(address.to_string());
-    state->complete_later<NodeStatus>(id, std::move(status));
+  state->shell_->post([state, id](dig::Instant now, dig::node::NodeCore& /*core*/) {
+    state->complete_later<NodeStatus>(id, state->status(now));
   });
 }
 

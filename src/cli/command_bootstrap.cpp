@@ -3,11 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 
+#include "api/pages.hpp"
 #include "cli/commands.hpp"
 #include "cli/format.hpp"
 #include "cli/report.hpp"
 #include "cli/serving.hpp"
 #include "cli/session.hpp"
+#include "service/bootstrap_pages.hpp"
 
 namespace dig::cli {
 namespace {
@@ -16,6 +18,7 @@ struct BootstrapFlags {
   NodeFlags node;
   std::string domain;
   std::vector<std::string> public_ips;
+  std::vector<std::uint16_t> http_ports{80, 443};
 };
 
 // The address that others are most likely to reach: what the owner has named, else the first one that is not loopback.
@@ -43,7 +46,18 @@ dignet::NodeOptions bootstrap_options(const Context& context, const BootstrapFla
   options.is_bootstrap = true;
   options.domain = flags.domain;
   options.public_ips = flags.public_ips;
+  if (options.listen_addresses.empty()) options.extra_ports = flags.http_ports;  // --listen replaces all of them
   return options;
+}
+
+void serve_bootstrap_pages(const Context& context, dignet::Node& node) {
+  const Instant started = service::EventLoop::now();
+  dignet::serve_pages(node, [facts = service::ServerFacts{.version = context.version, .identity = node.identity()},
+                             started](std::string_view path, const dignet::NodeStatus& status) {
+    service::ServerFacts now = facts;
+    now.uptime = std::chrono::duration_cast<std::chrono::seconds>(service::EventLoop::now() - started);
+    return service::bootstrap_page(path, now, status);
+  });
 }
 
 }  // namespace
@@ -57,10 +71,18 @@ Action define_bootstrap(CLI::App& app) {
                  "Peers reach this server at this address, whatever its interfaces have (one a family)")
       ->type_name("IP")
       ->allow_extra_args(false);
+  app.add_option("--http-ports", flags->http_ports,
+                 "Serve everything on these ports as well, for peers behind firewalls (default 80,443)")
+      ->type_name("LIST")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 65535));
   app.footer(
       "Examples:\n  dignet bootstrap\n  dignet bootstrap --domain bootstrap.example\n"
       "  dignet bootstrap --public-ip 203.0.113.7 --port 4001");
-  return [flags](Context& context) { return run_node(context, bootstrap_options(context, *flags), print_hint); };
+  return [flags](Context& context) {
+    return run_node(context, bootstrap_options(context, *flags), print_hint,
+                    [&context](dignet::Node& node) { serve_bootstrap_pages(context, node); });
+  };
 }
 
 }  // namespace dig::cli

@@ -71,8 +71,9 @@ bool NodeCore::evict_idle(Instant now) {
   return true;
 }
 
-void NodeCore::handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote) {
-  add_link(now, id, Direction::inbound, LinkPath::tcp(local, remote), std::nullopt, std::nullopt);
+void NodeCore::handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote,
+                               Multiaddr::Carrier carrier) {
+  add_link(now, id, Direction::inbound, LinkPath::tcp(local, remote, carrier), std::nullopt, std::nullopt);
   links_.at(id).is_half_open = true;
   settle(now);
 }
@@ -88,7 +89,8 @@ void NodeCore::handle_dialled(Instant now, DialId dial, ConnectionId id, const E
   dialling.dials.erase(ref.mapped().index);
   dialling.handshakes.emplace(ref.mapped().index, id);
   dialling.has_connected = true;
-  add_link(now, id, Direction::outbound, LinkPath::tcp(local, remote), ref.mapped(), dialling.peer);
+  add_link(now, id, Direction::outbound, LinkPath::tcp(local, remote, ref.mapped().carrier), ref.mapped(),
+           dialling.peer);
   put(Flush{id});
   settle(now);
 }

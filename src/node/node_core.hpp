@@ -83,7 +83,10 @@ class NodeCore final : private ProtocolHost,
 
   // --- what happened, told by the shell ---
   [[nodiscard]] bool admits(Instant now, const Endpoint& remote);
-  void handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote);
+  // Whoever was admitted is answered for by one of these. A carrier other than plain was taken off by the shell.
+  void handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote,
+                       Multiaddr::Carrier carrier = Multiaddr::Carrier::plain);
+  void handle_not_accepted(const Endpoint& remote) { limiter_.handshake_ended(remote.address); }
   void handle_dialled(Instant now, DialId dial, ConnectionId id, const Endpoint& local, const Endpoint& remote);
   void handle_dial_failed(Instant now, DialId dial, const Error& error);
   void handle_resolved(Instant now, ResolveId id, Result<std::vector<IpAddress>> addresses);
@@ -175,6 +178,7 @@ class NodeCore final : private ProtocolHost,
   struct DialRef {
     DiallingId dialling = 0;
     DialIndex index;
+    Multiaddr::Carrier carrier = Multiaddr::Carrier::plain;
   };
   struct LookUpRef {
     DiallingId dialling = 0;
