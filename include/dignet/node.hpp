@@ -40,6 +40,8 @@ struct NodeOptions {
   std::string domain{};                           // a name of this machine, published beside its addresses
   std::vector<std::string> public_ips{};          // published in place of the interfaces' addresses
   std::vector<std::uint16_t> extra_ports{};       // listened on, too; a Warning tells which could not be had
+  std::string tls_certificates{};                 // PEM, its own first, for TLS on every port; else one is made
+  std::string tls_key{};                          // PEM
 };
 
 struct NodeIdentity {
@@ -84,6 +86,8 @@ class Node {
   // The addresses this node listens on, as multiaddrs ending in /p2p/<peer id>.
   [[nodiscard]] std::vector<std::string> addresses() const;
   [[nodiscard]] std::vector<PortLease> ports() const;
+  // A renewed certificate, for connections that come from now on. Errors: certificate_unreadable.
+  [[nodiscard]] Result<void> set_certificate(const std::string& certificates, const std::string& key);
   void status(Completion<NodeStatus> done);
   // One entry a connection.
   void peers(Completion<std::vector<PeerStatus>> done);

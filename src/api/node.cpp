@@ -31,6 +31,8 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   DIG_TRY(shell.bootstraps, parse_addresses(options.bootstraps));
   shell.is_bootstrap = options.is_bootstrap;
   shell.extra_ports = options.extra_ports;
+  shell.tls_certificates = options.tls_certificates;
+  shell.tls_key = options.tls_key;
   DIG_TRY(shell.domain, parse_domain(options.domain));
   for (const std::string& text : options.public_ips) {
     const auto address = dig::IpAddress::parse(text);
@@ -95,6 +97,12 @@ std::vector<PortLease> Node::ports() const {
   std::vector<PortLease> ports;
   for (const auto& status : state_->shell_->ports()) ports.push_back(to_public(status));
   return ports;
+}
+
+Result<void> Node::set_certificate(const std::string& certificates, const std::string& key) {
+  DIG_TRY(const auto tls, dig::net::make_port_tls(state_->identity_, certificates, key));
+  state_->shell_->set_tls(tls);
+  return {};
 }
 
 void Node::status(Completion<NodeStatus> done) {

@@ -4,6 +4,7 @@
 #include <boost/json/array.hpp>
 
 #include "api/pages.hpp"
+#include "cli/certificate.hpp"
 #include "cli/commands.hpp"
 #include "cli/format.hpp"
 #include "cli/report.hpp"
@@ -19,6 +20,7 @@ struct BootstrapFlags {
   std::string domain;
   std::vector<std::string> public_ips;
   std::vector<std::uint16_t> http_ports{80, 443};
+  CertificateFlags certificate;
 };
 
 // The address that others are most likely to reach: what the owner has named, else the first one that is not loopback.
@@ -41,11 +43,16 @@ void print_hint(Context& context, service::Backend& /*backend*/, const service::
                        "\n  dignet get --bootstrap " + address + " URN");
 }
 
-dignet::NodeOptions bootstrap_options(const Context& context, const BootstrapFlags& flags) {
+Result<dignet::NodeOptions> bootstrap_options(const Context& context, const BootstrapFlags& flags) {
   dignet::NodeOptions options = serving_options(context, flags.node);
   options.is_bootstrap = true;
   options.domain = flags.domain;
   options.public_ips = flags.public_ips;
+  DIG_TRY(const auto certificate, flags.certificate.read());
+  if (certificate) {
+    options.tls_certificates = certificate->chain;
+    options.tls_key = certificate->key;
+  }
   if (options.listen_addresses.empty()) options.extra_ports = flags.http_ports;  // --listen replaces all of them
   return options;
 }
@@ -57,6 +64,18 @@ void serve_bootstrap_pages(const Context& context, dignet::Node& node) {
     service::ServerFacts now = facts;
     now.uptime = std::chrono::duration_cast<std::chrono::seconds>(service::EventLoop::now() - started);
     return service::bootstrap_page(path, now, status);
+  });
+}
+
+int run_bootstrap(Context& context, const BootstrapFlags& flags) {
+  auto options = bootstrap_options(context, flags);
+  if (!options) return report_failure(context.console, options.error());
+  std::optional<CertificateWatch> watch;
+  return run_node(context, std::move(*options), print_hint, [&](dignet::Node& node) {
+    serve_bootstrap_pages(context, node);
+    watch.emplace(context, flags.certificate, [&node](const Certificate& certificate) {
+      return node.set_certificate(certificate.chain, certificate.key);
+    });
   });
 }
 
@@ -76,13 +95,11 @@ Action define_bootstrap(CLI::App& app) {
       ->type_name("LIST")
       ->delimiter(',')
       ->check(CLI::Range(1, 65535));
+  flags->certificate.define(app, "Certificate chain (PEM) for TLS; reread on change (default: one is made)");
   app.footer(
       "Examples:\n  dignet bootstrap\n  dignet bootstrap --domain bootstrap.example\n"
       "  dignet bootstrap --public-ip 203.0.113.7 --port 4001");
-  return [flags](Context& context) {
-    return run_node(context, bootstrap_options(context, *flags), print_hint,
-                    [&context](dignet::Node& node) { serve_bootstrap_pages(context, node); });
-  };
+  return [flags](Context& context) { return run_bootstrap(context, *flags); };
 }
 
 }  // namespace dig::cli
