@@ -2,14 +2,12 @@
 """dignet turn as a script sees it: what it refuses, what it says when it is ready, and how it ends."""
 import http.client
 import itertools
-import os
 import pathlib
 import re
 import signal
 import socket
 import ssl
 import struct
-import subprocess
 import unittest
 
 from harness import CommandTest, Running, make_certificate, run
