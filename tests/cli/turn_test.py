@@ -2,6 +2,7 @@
 """dignet turn as a script sees it: what it refuses, what it says when it is ready, and how it ends."""
 import http.client
 import itertools
+import os
 import pathlib
 import re
 import signal
