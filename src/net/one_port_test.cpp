@@ -16,8 +16,8 @@
 namespace dig::net {
 namespace {
 
-using testing::PortClient;
 using ::testing::HasSubstr;
+using testing::PortClient;
 using ::testing::StartsWith;
 
 constexpr Duration k_patience = 20s;
@@ -48,7 +48,8 @@ class TestNode {
   Result<node::ConnectSuccess> connect(const PeerId& peer, const Multiaddr& address) {
     connected_ = {};
     auto result = connected_.get_future();
-    shell_->post([&](Instant now, node::NodeCore& core) { (void)core.connect(now, {.peer = peer, .addresses = {address}}); });
+    shell_->post(
+        [&](Instant now, node::NodeCore& core) { (void)core.connect(now, {.peer = peer, .addresses = {address}}); });
     if (result.wait_for(k_patience) != std::future_status::ready) return fail(Errc::timed_out);
     return result.get();
   }

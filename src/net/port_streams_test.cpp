@@ -18,8 +18,8 @@
 namespace dig::net {
 namespace {
 
-using testing::PortClient;
 using ::testing::HasSubstr;
+using testing::PortClient;
 using ::testing::StartsWith;
 
 constexpr Duration k_patience = 20s;
@@ -40,6 +40,7 @@ class EchoOwner final : public PortOwner {
   void handle_dialled(Instant /*now*/, DialId /*id*/, const DialOutcome& outcome) override { dialled = outcome; }
   void handle_bytes(Instant /*now*/, TransportId id, BytesView bytes) override {
     append(received[id], bytes);
+    if (!echoes) return;
     append(waiting[id], bytes);
     touched = id;
   }
@@ -58,6 +59,7 @@ class EchoOwner final : public PortOwner {
   }
 
   PortStreams* streams = nullptr;
+  bool echoes = true;
   std::size_t admitted = 0;
   std::size_t others = 0;
   std::map<TransportId, Multiaddr::Carrier> accepted;
@@ -78,6 +80,8 @@ class PortStreamsTest : public ::testing::Test {
     limits.tcp.linger = 300ms;
     streams_.emplace(loop_, owner_, rng_, limits);
     owner_.streams = &*streams_;
+    far_owner_.echoes = false;
+    far_.emplace(loop_, far_owner_, rng_, limits);
     streams_->set_tls(make_port_tls(identity_, {}, {}).value().stream);
     auto lease = ports_.acquire({.purpose = "one", .addresses = {IpAddress::loopback(IpFamily::v4)}});
     server_ = {IpAddress::loopback(IpFamily::v4), lease->port()};
@@ -124,6 +128,8 @@ class PortStreamsTest : public ::testing::Test {
   PortManager ports_;
   EchoOwner owner_;
   std::optional<PortStreams> streams_;
+  EchoOwner far_owner_;  // of one that listens nowhere
+  std::optional<PortStreams> far_;
   Endpoint server_;
 };
 
@@ -154,31 +160,41 @@ TEST_F(PortStreamsTest, libp2p_comes_out_of_tls_and_of_a_websocket_in_it) {
   EXPECT_EQ(as_text(owner_.received.begin()->second), text);
   // The other end of a WebSocket is one of ours.
   for (const auto carrier : {Multiaddr::Carrier::websocket, Multiaddr::Carrier::secure_websocket}) {
-    owner_.dialled.reset();
-    streams_->dial({.id = DialId{1}, .remote = server_, .carrier = carrier, .tls_name = "127.0.0.1",
-                    .http_host = server_.to_string(), .peer = identity_.peer_id()});
-    ASSERT_TRUE(loop_.run_until([&] { return owner_.dialled.has_value(); }, k_patience));
-    ASSERT_TRUE(owner_.dialled->result) << owner_.dialled->result.error().message();
-    const TransportId dialled = owner_.dialled->result->transport;
     const std::size_t known = owner_.accepted.size();
-    append(owner_.waiting[dialled], as_bytes(text));
-    streams_->flush(dialled);
-    // Both ends echo: what comes back is proof for both directions.
-    ASSERT_TRUE(loop_.run_until([&] { return owner_.received[dialled].size() >= text.size(); }, k_patience));
-    EXPECT_EQ(owner_.accepted.size(), known);
+    far_owner_.dialled.reset();
+    far_->dial({.id = DialId{1},
+                .remote = server_,
+                .carrier = carrier,
+                .tls_name = "127.0.0.1",
+                .http_host = server_.to_string(),
+                .peer = identity_.peer_id()});
+    ASSERT_TRUE(loop_.run_until([&] { return far_owner_.dialled.has_value(); }, k_patience));
+    ASSERT_TRUE(far_owner_.dialled->result) << far_owner_.dialled->result.error().message();
+    const TransportId dialled = far_owner_.dialled->result->transport;
+    append(far_owner_.waiting[dialled], as_bytes(text));
+    far_->flush(dialled);
+    ASSERT_TRUE(loop_.run_until([&] { return far_owner_.received[dialled].size() == text.size(); }, k_patience));
+    EXPECT_EQ(as_text(far_owner_.received[dialled]), text);
+    ASSERT_EQ(owner_.accepted.size(), known + 1);
     EXPECT_EQ(owner_.accepted.rbegin()->second, carrier);
-    EXPECT_EQ(as_text(BytesView(owner_.received[dialled]).first(text.size())), text);
-    streams_->close(dialled, CloseMode::abort);
+    EXPECT_EQ(far_->snapshot().layered, 1U);
+    far_->close(dialled, CloseMode::graceful);
+    ASSERT_TRUE(loop_.run_until([&] { return owner_.ended.size() == known + 1; }, k_patience));
+    EXPECT_EQ(far_->snapshot().layered, 0U);
   }
 }
 
 TEST_F(PortStreamsTest, a_certificate_of_another_peer_is_refused) {
   const Identity stranger = Identity::generate(rng_);
-  streams_->dial({.id = DialId{7}, .remote = server_, .carrier = Multiaddr::Carrier::secure_websocket,
-                  .tls_name = "127.0.0.1", .http_host = "x", .peer = stranger.peer_id()});
-  ASSERT_TRUE(loop_.run_until([&] { return owner_.dialled.has_value(); }, k_patience));
-  ASSERT_FALSE(owner_.dialled->result);
-  EXPECT_EQ(owner_.dialled->result.error().code(), Errc::certificate_self_signed);
+  far_->dial({.id = DialId{7},
+              .remote = server_,
+              .carrier = Multiaddr::Carrier::secure_websocket,
+              .tls_name = "127.0.0.1",
+              .http_host = "x",
+              .peer = stranger.peer_id()});
+  ASSERT_TRUE(loop_.run_until([&] { return far_owner_.dialled.has_value(); }, k_patience));
+  ASSERT_FALSE(far_owner_.dialled->result);
+  EXPECT_EQ(far_owner_.dialled->result.error().code(), Errc::certificate_self_signed);
 }
 
 TEST_F(PortStreamsTest, pages_are_answered_under_names_of_ours_only) {
@@ -222,12 +238,17 @@ TEST_F(PortStreamsTest, a_large_page_arrives_whole_and_one_that_nobody_takes_is_
     }
   });
   const std::string large(60'000'000, 'q');  // more than the buffers of both sockets hold
-  streams_->set_pages([&](const http::RequestHead&) { return PageAnswer{.content_type = "text/plain", .body = large}; });
+  streams_->set_pages(
+      [&](const http::RequestHead&) { return PageAnswer{.content_type = "text/plain", .body = large}; });
   std::optional<PortClient> lazy;
   run([&] {
     lazy.emplace(server_);
     lazy->send(request);
   });
+  const Instant start = monotonic_now();
+  ASSERT_TRUE(loop_.run_until([&] { return streams_->snapshot().pages == 3; }, k_patience));
+  ASSERT_TRUE(loop_.run_until([&] { return owner_.others == 3; }, k_patience));
+  EXPECT_GE(monotonic_now() - start, 250ms);
   ASSERT_TRUE(loop_.run_until([&] { return streams_->snapshot().tcp.transports == 0; }, k_patience));
 }
 
@@ -264,10 +285,14 @@ TEST_F(PortStreamsTest, a_byte_at_a_time_does_not_win_time) {
 }
 
 TEST_F(PortStreamsTest, garbage_is_refused_by_name) {
-  const std::vector<std::string> garbage = {
-      "SSH-2.0-x\r\n", std::string("\x05\x01\x00", 3), std::string("\x03\x00\x00\x13", 4), "\xFF\xFE",
-      "PRI * HTTP/2.0\r\n\r\n", std::string("\x40\x00\x00\x04test", 8), std::string("\x13/multistream/2.0.0\n"),
-      std::string("\x00\x01\x00\x08\x00\x00\x00\x00", 8)};
+  const std::vector<std::string> garbage = {"SSH-2.0-x\r\n",
+                                            std::string("\x05\x01\x00", 3),
+                                            std::string("\x03\x00\x00\x13", 4),
+                                            "\xFF\xFE",
+                                            "PRI * HTTP/2.0\r\n\r\n",
+                                            std::string("\x40\x00\x00\x04test", 8),
+                                            std::string("\x13/multistream/2.0.0\n"),
+                                            std::string("\x00\x01\x00\x08\x00\x00\x00\x00", 8)};
   run([&] {
     for (const std::string& bytes : garbage) {
       PortClient client(server_);

@@ -30,8 +30,8 @@ class PortClient {
 
   // Any certificate will do.
   void start_tls(std::vector<std::string> alpn) {
-    const auto context = crypto::TlsContext::create(
-        crypto::TlsTransport::stream, {.role = crypto::TlsRole::client, .alpn = std::move(alpn)});
+    const auto context = crypto::TlsContext::create(crypto::TlsTransport::stream,
+                                                    {.role = crypto::TlsRole::client, .alpn = std::move(alpn)});
     const auto anyone = crypto::TlsTrust::check([](BytesView) -> Result<void> { return {}; });
     tls_.emplace(crypto::TlsSession::connect(*context, {.trust = anyone}, monotonic_now(), wall_now()).value());
     flush_tls();
