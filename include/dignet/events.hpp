@@ -83,6 +83,7 @@ struct ReservationLost {  // a relay is not kept any more
 struct Warning {
   Error error;
 };
-using NodeEvent = std::variant<PeerConnected, PeerIdentified, PeerDisconnected, ListenAddressesChanged, ReservationLost, Warning>;
+using NodeEvent =
+    std::variant<PeerConnected, PeerIdentified, PeerDisconnected, ListenAddressesChanged, ReservationLost, Warning>;
 
 }  // namespace dignet

@@ -21,6 +21,7 @@
 #include "dignet/error.hpp"
 #include "dignet/events.hpp"
 #include "dignet/ports.hpp"
+#include "dignet/status.hpp"
 #include "dignet/store.hpp"
 
 namespace dignet {
@@ -34,6 +35,10 @@ struct NodeOptions {
   std::string tiers{};                            // "1-4", "direct,peer-turn"; empty: all
   std::vector<std::string> relays{};              // multiaddrs with /p2p: circuit relays to be reached through
   bool is_relay = false;                          // relays for others, within limits
+  std::vector<std::string> bootstraps{};          // multiaddrs with /p2p: servers that know who holds which store
+  bool is_bootstrap = false;                      // is such a server, and a relay
+  std::string domain{};                           // a name of this machine, published beside its addresses
+  std::vector<std::string> public_ips{};          // published in place of the interfaces' addresses
 };
 
 struct NodeIdentity {
@@ -78,6 +83,9 @@ class Node {
   // The addresses this node listens on, as multiaddrs ending in /p2p/<peer id>.
   [[nodiscard]] std::vector<std::string> addresses() const;
   [[nodiscard]] std::vector<PortLease> ports() const;
+  void status(Completion<NodeStatus> done);
+  // One entry a connection.
+  void peers(Completion<std::vector<PeerStatus>> done);
 
   // Connects to a peer by the best way there is. Errors: all_tiers_failed, peer_id_mismatch, timed_out, bad_peer_id,
   // dialled_self. The observer hears every attempt, also when the operation fails.
@@ -100,7 +108,8 @@ class Node {
   void list_stores(Completion<std::vector<StoreInfo>> done);
   void remove_store(std::string urn, Completion<void> done);
   OperationId verify_stores(std::optional<std::string> urn, Completion<VerifyReport> done);
-  // Fetches a store, or one resource of it. Resumes what an earlier fetch left. The observer hears attempts, paths and
+  // Fetches a store, or one resource of it, from the peers of the request and those that the bootstrap servers know.
+  // Resumes what an earlier fetch left. The observer hears attempts, paths and
   // progress. Errors: bad_urn, no_holder, all_tiers_failed, chunk_mismatch, manifest_mismatch, unpinned,
   // resource_not_found, disk_full, io_failed, timed_out, cancelled.
   OperationId fetch(FetchRequest request, Observer observer, Completion<FetchReport> done);

@@ -62,6 +62,8 @@ struct Node::State final : detail::StreamOperations {
   void tell_accepted(dig::node::AppStreamAccepted accepted);
   void handle_connect_ended(dig::Instant now, dig::node::ConnectEnded& ended);
   void handle_app_stream(dig::node::NodeOutput& fact);
+  // Also from a worker.
+  void stores_changed();
   void start_fetch(dig::Instant now, OperationId id, Completions::Id done, FetchJob::Spec spec);
 
   // What peers can bring about waits for process() up to this many calls; beyond, events are lost (a Warning says so)

@@ -16,6 +16,7 @@
 #include "service/json_forms.hpp"
 #include "service/metrics_server.hpp"
 #include "service/signals.hpp"
+#include "service/status_forms.hpp"
 #include "service/turn_metrics.hpp"
 
 namespace dig::cli {
@@ -84,8 +85,11 @@ service::json::object ready_form(const dignet::NodeIdentity& identity, const net
   for (const net::PortStatus& port : server.ports()) {
     leases.push_back({.purpose = port.purpose, .preferred = port.preferred, .port = port.port});
   }
-  service::json::object ready = service::ready_form(identity, addresses, leases);
-  ready["roles"] = service::json::array{"stun", "turn"};
+  service::json::object ready{{"event", "ready"}};
+  for (const service::json::key_value_pair& member :
+       service::node_form(identity, leases, addresses, {"stun", "turn"})) {
+    ready.emplace(member.key(), member.value());
+  }
   service::json::array relayed;
   for (const IpAddress& address : server.relayed_addresses()) relayed.emplace_back(address.to_string());
   ready["relay_addresses"] = std::move(relayed);

@@ -4,10 +4,12 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "net/clock.hpp"
 #include "net/interfaces.hpp"
+#include "store/disk/sequence_file.hpp"
 #include "store/merkle.hpp"
 
 namespace dig::net {
@@ -59,9 +61,45 @@ constexpr Duration k_goodbye = 1s;
 // is for this node's own work, which is bounded by the windows of its fetches.
 constexpr std::size_t k_max_queued_reads = 256;
 constexpr std::size_t k_max_queued = 4096;
+// Of a bootstrap server: everybody stays connected with it.
+constexpr std::size_t k_bootstrap_connections = 16'384;
 
 node::ConnectionId connection_of(TransportId id) { return node::ConnectionId{id.value}; }
 TransportId transport_of(node::ConnectionId id) { return TransportId{id.value}; }
+
+std::vector<StoreId> ids_of(const std::vector<store::StoreInfo>& stores) {
+  std::vector<StoreId> ids;
+  for (const store::StoreInfo& info : stores) ids.push_back(info.store_id);
+  return ids;
+}
+
+// What stands on several interfaces or families is told once a port.
+std::vector<Multiaddr> addresses_of_ports(const ShellOptions& options, const std::vector<Endpoint>& listening) {
+  std::set<std::uint16_t> ports;
+  for (const Endpoint& bound : listening) ports.insert(bound.port);
+  std::vector<Multiaddr> addresses;
+  for (const std::uint16_t port : ports) {
+    const std::string end = "/tcp/" + std::to_string(port);
+    const auto named = Multiaddr::parse("/dns/" + options.domain + end);
+    if (!options.domain.empty() && named) addresses.push_back(*named);
+    for (const IpAddress& ip : options.public_ips) addresses.push_back(Multiaddr::tcp({ip, port}));
+  }
+  return addresses;
+}
+
+// One peer may have several addresses; `what` it is says the error.
+Result<std::map<PeerId, std::vector<Multiaddr>>> by_peer(const std::vector<Multiaddr>& addresses,
+                                                         const std::string& what) {
+  std::map<PeerId, std::vector<Multiaddr>> grouped;
+  for (const Multiaddr& address : addresses) {
+    const auto peer = address.peer_id();
+    if (!peer || address.has(Protocol::p2p_circuit)) {
+      return fail(Errc::invalid_argument, "a " + what + " is /ip4/…/tcp/…/p2p/<peer id>, not " + address.to_string());
+    }
+    grouped[*peer].push_back(address);
+  }
+  return grouped;
+}
 
 Result<node::FoundStore> find_store(store::LocalStore& store, const node::FindStore& wanted) {
   DIG_TRY(const store::StoreInfo info, store.find(wanted.store, wanted.root));
@@ -80,9 +118,16 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
       std::make_unique<WorkerPool>(*shell->loop_, WorkerPool::Limits{.threads = k_workers, .max_queued = k_max_queued});
   shell->long_jobs_ =
       std::make_unique<WorkerPool>(*shell->loop_, WorkerPool::Limits{.threads = 1, .max_queued = k_max_queued});
+  node::NodeCore::Limits limits;
+  TcpTransports::Limits transport_limits;
+  if (options.is_bootstrap) {
+    limits.max_connections = k_bootstrap_connections;
+    transport_limits.max_transports = k_bootstrap_connections + transport_limits.max_transports;
+  }
   shell->core_ =
-      std::make_unique<node::NodeCore>(identity, shell->rng_, node::NodeCore::Config{options.agent_version, {}});
-  shell->transports_ = std::make_unique<TcpTransports>(*shell->loop_, static_cast<TransportOwner&>(*shell));
+      std::make_unique<node::NodeCore>(identity, shell->rng_, node::NodeCore::Config{options.agent_version, limits});
+  shell->transports_ =
+      std::make_unique<TcpTransports>(*shell->loop_, static_cast<TransportOwner&>(*shell), transport_limits);
   shell->resolver_ = std::make_unique<Resolver>(*shell->loop_);
   NodeShell* const raw = shell.get();
   shell->timer_ = std::make_unique<Timer>(*shell->loop_, [raw](Instant now) {
@@ -92,8 +137,11 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
   if (options.listen) DIG_CHECK(shell->bind(options));
   shell->find_addresses(options);
   shell->core_->set_wall_clock(monotonic_now(), wall_now());
-  shell->core_->set_relay(monotonic_now(), options.is_relay);
+  shell->core_->set_relay(monotonic_now(), options.is_relay || options.is_bootstrap);
+  if (options.is_bootstrap) DIG_CHECK(shell->start_directory(options));
   DIG_CHECK(shell->use_relays(options.relays));
+  DIG_CHECK(shell->use_bootstraps(options));
+  if (options.listen && !options.bootstraps.empty()) DIG_CHECK(shell->start_publishing(options));
   return shell;
 }
 
@@ -118,13 +166,23 @@ Result<void> NodeShell::bind(const ShellOptions& options) {
   return {};
 }
 
+std::vector<Multiaddr> NodeShell::listening_addresses(const ShellOptions& options) const {
+  const auto listening = transports_->listening();
+  std::vector<Multiaddr> addresses = addresses_of_ports(options, listening);
+  if (!options.public_ips.empty()) return addresses;
+  const auto interfaces = interface_addresses();
+  for (const Endpoint& bound : listening) {
+    for (const Endpoint& endpoint : dialable_endpoints(bound, interfaces)) {
+      addresses.push_back(Multiaddr::tcp(endpoint));
+    }
+  }
+  return addresses;
+}
+
 void NodeShell::find_addresses(const ShellOptions& options) {
   std::vector<Multiaddr> plain = options.announce_addresses;
   if (plain.empty()) {
-    const auto interfaces = interface_addresses();
-    for (const Endpoint& bound : transports_->listening()) {
-      for (const Endpoint& endpoint : dialable_endpoints(bound, interfaces)) plain.push_back(Multiaddr::tcp(endpoint));
-    }
+    plain = listening_addresses(options);
   }
   core_->set_addresses(monotonic_now(), plain);
   for (const Multiaddr& address : plain) {
@@ -133,17 +191,47 @@ void NodeShell::find_addresses(const ShellOptions& options) {
   }
 }
 
-// One relay may have several addresses.
 Result<void> NodeShell::use_relays(const std::vector<Multiaddr>& relays) {
-  std::map<PeerId, std::vector<Multiaddr>> addresses;
-  for (const Multiaddr& relay : relays) {
-    const auto peer = relay.peer_id();
-    if (!peer || relay.has(Protocol::p2p_circuit)) {
-      return fail(Errc::invalid_argument, "a relay is /ip4/…/tcp/…/p2p/<peer id>, not " + relay.to_string());
-    }
-    addresses[*peer].push_back(relay);
-  }
+  DIG_TRY(auto addresses, by_peer(relays, "relay"));
   for (auto& [peer, known] : addresses) DIG_CHECK(core_->add_relay(monotonic_now(), peer, std::move(known)));
+  return {};
+}
+
+// A node that others are to find is reached through its bootstrap servers where nothing better is possible.
+Result<void> NodeShell::use_bootstraps(const ShellOptions& options) {
+  const Instant now = monotonic_now();
+  has_bootstraps_ = !options.bootstraps.empty();
+  DIG_TRY(const auto addresses, by_peer(options.bootstraps, "bootstrap server"));
+  for (const auto& [peer, known] : addresses) {
+    DIG_CHECK(core_->add_bootstrap(now, peer, known));
+    if (options.listen && !options.is_bootstrap) DIG_CHECK(core_->add_relay(now, peer, known));
+  }
+  return {};
+}
+
+Result<void> NodeShell::start_directory(const ShellOptions& options) {
+  const auto answer = [this](directory::PersistToken token, const Result<directory::PersistOutcome>& result) {
+    const Instant now = monotonic_now();
+    core_->handle_persisted(now, token, result);
+    pump(now);
+  };
+  DIG_TRY(directory_keeper_, DirectoryKeeper::open(*loop_, options.home / "directory.db", answer));
+  const Instant now = monotonic_now();
+  core_->start_directory(now);
+  return directory_keeper_->load(now, *core_);
+}
+
+Result<void> NodeShell::start_publishing(const ShellOptions& options) {
+  sequence_file_ = store::sequence_file(options.home);
+  const auto kept = store::read_sequence(sequence_file_);
+  // Without it the clock alone says what is newer, which is right unless it was set back.
+  if (!kept && kept.error().code() != Errc::malformed) return std::unexpected(kept.error());
+  sequence_ = kept_sequence_ = kept.value_or(0);
+  announces_stores_ = true;
+  const Instant now = monotonic_now();
+  core_->start_publishing(now, sequence_);
+  DIG_TRY(const auto stores, store_.list());
+  core_->set_stores(now, ids_of(stores));
   return {};
 }
 
@@ -167,8 +255,12 @@ void NodeShell::stop() {
     thread_.join();
   }
   is_stopping_ = true;  // ends what runs on the long-job thread at its next step
+  directory_keeper_.reset();
   long_jobs_.reset();
   pool_.reset();
+  if (std::exchange(kept_sequence_, sequence_) != sequence_) {
+    std::ignore = store::write_sequence(sequence_file_, sequence_);
+  }
   timer_.reset();
   resolver_.reset();
   transports_.reset();
@@ -248,6 +340,11 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
     transports_->flush(transport_of(flush->connection));
   } else if (auto* disk = std::get_if<node::DiskRequest>(&output)) {
     ask_disk(std::move(*disk));
+  } else if (auto* rows = std::get_if<node::PersistDirectory>(&output)) {
+    directory_keeper_->persist(std::move(*rows));
+  } else if (const auto* used = std::get_if<node::SequenceUsed>(&output)) {
+    sequence_ = used->sequence;
+    keep_sequence();
   } else if (const auto* dial = std::get_if<node::DialTcp>(&output)) {
     // The race between addresses is the core's, which also waits for the handshake; here is one address at a time.
     transports_->dial(DialId{dial->dial.value}, {dial->remote}, {.from_listener = true, .limits = {}});
@@ -265,6 +362,36 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
   } else {
     sink_(now, std::move(output));
   }
+}
+
+// One write at a time: they would overtake each other on the workers.
+void NodeShell::keep_sequence() {
+  if (is_keeping_sequence_ || sequence_ == kept_sequence_) return;
+  is_keeping_sequence_ =
+      pool_->run([file = sequence_file_, sequence = sequence_] { return store::write_sequence(file, sequence); },
+                 [this, sequence = sequence_](const Result<void>& written) {
+                   is_keeping_sequence_ = false;
+                   if (!written) return;  // tried again with the next one, and at the end
+                   kept_sequence_ = sequence;
+                   keep_sequence();
+                 });
+}
+
+void NodeShell::announce_stores() {
+  if (!announces_stores_) return;
+  are_stores_outdated_ = true;
+  if (is_listing_stores_) return;
+  are_stores_outdated_ = false;
+  is_listing_stores_ = pool_->run([&store = store_] { return store.list(); },
+                                  [this](const Result<std::vector<store::StoreInfo>>& listed) {
+                                    is_listing_stores_ = false;
+                                    if (listed) {
+                                      const Instant now = monotonic_now();
+                                      core_->set_stores(now, ids_of(*listed));
+                                      pump(now);
+                                    }
+                                    if (are_stores_outdated_) announce_stores();
+                                  });
 }
 
 void NodeShell::answer_disk(node::DiskRequestId id, Result<node::DiskAnswer> answer) {

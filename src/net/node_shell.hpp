@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "crypto/system_rng.hpp"
+#include "net/directory_keeper.hpp"
 #include "net/loop.hpp"
 #include "net/port_manager.hpp"
 #include "net/resolver.hpp"
@@ -30,8 +32,13 @@ struct ShellOptions {
   std::uint16_t preferred_port = 4001;        // 0: any
   std::vector<Multiaddr> listen_addresses;    // replaces "every interface, preferred_port"
   std::vector<Multiaddr> announce_addresses;  // replaces the addresses found
-  std::vector<Multiaddr> relays;              // with peer ids: where this node keeps reservations
+  std::string domain;                         // with each port that is listened on, before the addresses found
+  std::vector<IpAddress> public_ips;  // with each port that is listened on, in place of the interfaces' addresses
+  std::vector<Multiaddr> relays;      // with peer ids: where this node keeps reservations
   bool is_relay = false;
+  std::vector<Multiaddr> bootstraps;  // with peer ids: asked for holders; a node that listens publishes itself there
+  bool is_bootstrap = false;          // a directory and a relay for others
+  std::filesystem::path home;         // for what a node keeps beside its stores
   std::string agent_version;
 };
 
@@ -68,6 +75,9 @@ class NodeShell final : private TransportOwner {
   [[nodiscard]] std::unique_ptr<Timer> make_timer(Timer::Handler on_expiry) {
     return std::make_unique<Timer>(*loop_, std::move(on_expiry));
   }
+  [[nodiscard]] bool has_bootstraps() const noexcept { return has_bootstraps_; }
+  // On the loop: the stores that are here have changed, which the bootstrap servers are to know.
+  void announce_stores();
   // Any thread: the store was removed, so its open files are not served any longer.
   void forget_store(const StoreId& id, const std::optional<RootHash>& root);
   // From inside the loop: the same end of a command for code that runs there outside of post().
@@ -90,8 +100,12 @@ class NodeShell final : private TransportOwner {
   NodeShell(const Identity& identity, store::LocalStore& store) : identity_(identity), store_(store) {}
 
   [[nodiscard]] Result<void> bind(const ShellOptions& options);
+  [[nodiscard]] std::vector<Multiaddr> listening_addresses(const ShellOptions& options) const;
   void find_addresses(const ShellOptions& options);
   [[nodiscard]] Result<void> use_relays(const std::vector<Multiaddr>& relays);
+  [[nodiscard]] Result<void> use_bootstraps(const ShellOptions& options);
+  [[nodiscard]] Result<void> start_directory(const ShellOptions& options);
+  [[nodiscard]] Result<void> start_publishing(const ShellOptions& options);
 
   // TransportOwner
   [[nodiscard]] bool admits(Instant now, const Endpoint& local, const Endpoint& remote) override;
@@ -105,6 +119,7 @@ class NodeShell final : private TransportOwner {
   void settle(Instant now) override;
 
   void carry_out(Instant now, node::NodeOutput& output);
+  void keep_sequence();
   void ask_disk(node::DiskRequest request);
   template <class Work>
   void run_disk_work(node::DiskRequestId id, Work work);
@@ -125,6 +140,15 @@ class NodeShell final : private TransportOwner {
   std::unique_ptr<WorkerPool> pool_;
   std::unique_ptr<WorkerPool> long_jobs_;
   std::atomic<bool> is_stopping_ = false;
+  std::unique_ptr<DirectoryKeeper> directory_keeper_;  // of a bootstrap server
+  bool has_bootstraps_ = false;
+  bool announces_stores_ = false;
+  bool is_listing_stores_ = false;
+  bool are_stores_outdated_ = false;  // changed while they were being listed
+  std::filesystem::path sequence_file_;
+  std::uint64_t sequence_ = 0;       // of what this node has published
+  std::uint64_t kept_sequence_ = 0;  // on disk
+  bool is_keeping_sequence_ = false;
   class ReaderCache;
   std::shared_ptr<ReaderCache> readers_;
   std::map<node::PartialId, Partial> partials_;

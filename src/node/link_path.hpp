@@ -6,6 +6,7 @@
 
 #include "base/endpoint.hpp"
 #include "base/time.hpp"
+#include "ladder/methods.hpp"
 #include "wire/circuit_message.hpp"
 #include "wire/multiaddr.hpp"
 
@@ -27,5 +28,7 @@ struct LinkPath {
   [[nodiscard]] static LinkPath circuit(Instant now, const LinkPath& relay, const PeerId& by, const PeerId& peer,
                                         const circuit::Limit& limit);
 };
+
+[[nodiscard]] const ladder::MethodRow& method_row_of(bool is_relayed);
 
 }  // namespace dig::node

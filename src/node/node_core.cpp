@@ -152,13 +152,13 @@ bool NodeCore::wants_bytes(ConnectionId id) const {
 void NodeCore::set_addresses(Instant now, std::vector<Multiaddr> addresses) {
   own_addresses_ = std::move(addresses);
   publish_addresses(now);
+  settle(now);
 }
 
 void NodeCore::push_identify(Instant now) {
   for (auto& [id, entry] : links_) {
     if (entry.link->is_established() && !entry.link->is_closed()) identify_.push(now, *entry.link, protocols_);
   }
-  settle(now);
 }
 
 void NodeCore::add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
@@ -193,6 +193,7 @@ std::unique_ptr<StreamHandler> NodeCore::make_handler(Instant now, PeerLink& lin
 void NodeCore::handle_established(Instant now, PeerLink& link) {
   Link& entry = links_.at(link.id());
   end_handshake(entry);
+  entry.established = now;
   if (peers_.count(link.peer()) >= config_.limits.max_connections_per_peer) {
     link.close(now, Error(Errc::limit_reached, "too many connections of one peer"));
     return;
@@ -394,6 +395,17 @@ NodeStatus NodeCore::snapshot() const {
   status.operations = connects_.size() + fetches_.size();
   status.store_streams = stores_.streams();
   status.accepts = limiter_.snapshot();
+  status.roles = roles();
+  for (const auto& [id, entry] : links_) {
+    const PeerLink& link = *entry.link;
+    if (!link.is_established() || link.is_closed()) continue;
+    status.links.push_back({id, link.peer(), link.direction(), link.path(), entry.established});
+  }
+  status.bootstraps = directory_clients_.snapshot();
+  for (BootstrapStatus& server : status.bootstraps) server.is_connected = peers_.contains(server.peer);
+  status.reservations = keeper_.snapshot().relays;
+  status.relay = relay_.server().snapshot();
+  if (directory_) status.directory = directory_->server().snapshot();
   return status;
 }
 

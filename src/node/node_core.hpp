@@ -23,6 +23,7 @@
 #include "node/directory_service.hpp"
 #include "node/fetch_operation.hpp"
 #include "node/identify_service.hpp"
+#include "node/node_status.hpp"
 #include "node/outputs.hpp"
 #include "node/peer_link.hpp"
 #include "node/reacher.hpp"
@@ -39,14 +40,6 @@ struct ConnectSpec {
   std::vector<Multiaddr> addresses;
   ladder::TierSet tiers = ladder::TierSet::all();
   Duration timeout = 30s;
-};
-
-struct NodeStatus {
-  std::size_t connections = 0;
-  std::size_t established = 0;
-  std::size_t operations = 0;
-  std::size_t store_streams = 0;
-  AcceptLimiter::Status accepts;
 };
 
 class NodeCore final : private ProtocolHost,
@@ -140,6 +133,8 @@ class NodeCore final : private ProtocolHost,
   void set_stores(Instant now, std::vector<StoreId> stores);
   // Told by HoldersFound.
   OperationId find_holders(Instant now, const StoreId& store);
+  // Of a fetch whose spec says that more holders come; `more_come`: these are not the last.
+  void add_holders(Instant now, OperationId fetch, std::vector<HolderSpec> holders, bool more_come);
   [[nodiscard]] Result<void> want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count);
   void finish_fetch(Instant now, OperationId fetch);
   void cancel(Instant now, OperationId operation);
@@ -162,13 +157,15 @@ class NodeCore final : private ProtocolHost,
   struct HolderOf {
     OperationId fetch;
     exchange::HolderId holder;
+    friend bool operator==(const HolderOf&, const HolderOf&) = default;
   };
-  struct Dialling {  // one peer being reached
-    // Who wants it: a connect operation, a fetch, the dial of a circuit through this peer, a reservation at it, what is
-    // to be asked of its directory.
-    std::variant<OperationId, HolderOf, DialId, relay::AttemptId, directory::BootstrapId> owner;
+  // Who wants a peer reached: a connect operation, a fetch, the dial of a circuit through it, a reservation at it, what
+  // is to be asked of its directory.
+  using DialOwner = std::variant<OperationId, HolderOf, DialId, relay::AttemptId, directory::BootstrapId>;
+  struct Dialling {                 // one peer being reached
+    std::vector<DialOwner> owners;  // several only of a server, which is the same for all of them
     PeerId peer;
-    std::unique_ptr<ladder::AttemptLog> own_log;  // where the owner has none
+    std::unique_ptr<ladder::AttemptLog> own_log;  // of a server: its owners have none
     Reacher reacher;
     std::map<DialIndex, DialId> dials{};
     std::map<DialIndex, ConnectionId> handshakes{};
@@ -189,6 +186,7 @@ class NodeCore final : private ProtocolHost,
     bool is_half_open = false;    // counted by the accept limiter
     bool has_transport = true;
     std::optional<Instant> scheduled;
+    Instant established;
     std::size_t app_streams = 0;
   };
 
@@ -256,14 +254,19 @@ class NodeCore final : private ProtocolHost,
   void connect_relay(Instant now, relay::ConnectRelay& wanted);
   void handle_keeper_connected(Instant now, relay::AttemptId attempt, const Result<ConnectionId>& connection);
   void publish_addresses(Instant now);
+  [[nodiscard]] NodeRoles roles() const;
 
   void add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
                 std::optional<PeerId> expected);
   void push_identify(Instant now);
   void end_handshake(Link& entry);
   void start_dialling(Instant now, Dialling dialling);
+  // A relay or a bootstrap server: by its own addresses only, once for all who want it.
+  void dial_server(Instant now, const DialOwner& owner, const PeerId& peer, const std::vector<Multiaddr>& addresses);
   void drain_dialling(Instant now, DiallingId id);
   void finish_dialling(Instant now, DiallingId id, const Result<DialIndex>& result);
+  void tell_reached(Instant now, const DialOwner& owner, const Dialling& dialling,
+                    const Result<ConnectionId>& connection, const Result<DialIndex>& winner);
   void abandon_dial(Instant now, Dialling& dialling, DialIndex index);
   void abandon_dialling(Instant now, DiallingId id);
   void end_connect(Instant now, OperationId id, Result<ConnectSuccess> result);
@@ -314,7 +317,6 @@ class NodeCore final : private ProtocolHost,
   struct CircuitDial {
     DialRef ref;
     PeerId target;
-    std::optional<DiallingId> relay;  // while it is being reached
   };
   std::map<DialId, CircuitDial> circuit_dials_;
   std::map<ConnectionId, CircuitCarrier> carriers_;  // of relayed links

@@ -39,23 +39,27 @@ void NodeCore::dial_circuit(Instant now, DiallingId dialling, Reacher::DialCircu
   const DialId id{next_id_++};
   Dialling& of = diallings_.at(dialling);
   of.dials[dial.dial] = id;
-  CircuitDial& waiting =
-      circuit_dials_.emplace(id, CircuitDial{{dialling, dial.dial}, of.peer, std::nullopt}).first->second;
+  circuit_dials_.emplace(id, CircuitDial{{dialling, dial.dial}, of.peer});
   if (PeerLink* relay = find_direct_link(dial.relay, std::nullopt)) return ask_for_circuit(now, id, *relay);
+  dial_server(now, id, dial.relay, dial.addresses);
+}
+
+void NodeCore::dial_server(Instant now, const DialOwner& owner, const PeerId& peer,
+                           const std::vector<Multiaddr>& addresses) {
+  for (auto& [id, dialling] : diallings_) {
+    if (dialling.own_log && dialling.peer == peer) return dialling.owners.push_back(owner);
+  }
   auto log = std::make_unique<ladder::AttemptLog>(now);
   ladder::AttemptLog& own = *log;
-  const DiallingId relay = next_id_;  // the one that start_dialling() gives
-  waiting.relay = relay;
-  start_dialling(now, {.owner = id,
-                       .peer = dial.relay,
+  start_dialling(now, {.owners = {owner},
+                       .peer = peer,
                        .own_log = std::move(log),
-                       .reacher = Reacher(now, dial.addresses, direct_only(), own, config_.limits.reach)});
+                       .reacher = Reacher(now, addresses, direct_only(), own, config_.limits.reach)});
 }
 
 void NodeCore::handle_relay_reached(Instant now, DialId dial, const Result<ConnectionId>& relay) {
   const auto waiting = circuit_dials_.find(dial);
   if (waiting == circuit_dials_.end()) return;
-  waiting->second.relay.reset();
   PeerLink* const link = relay ? find_link(*relay) : nullptr;
   if (link != nullptr) return ask_for_circuit(now, dial, *link);
   handle_circuit_failed(now, dial, relay ? Error(Errc::connection_closed) : relay.error());
@@ -92,8 +96,12 @@ void NodeCore::handle_circuit_failed(Instant now, DialId dial, const Error& why)
 }
 
 void NodeCore::abandon_circuit(Instant now, DialId dial) {
-  const auto waiting = circuit_dials_.extract(dial);
-  if (!waiting.empty() && waiting.mapped().relay) abandon_dialling(now, *waiting.mapped().relay);
+  circuit_dials_.erase(dial);
+  for (auto& [id, dialling] : diallings_) {
+    if (std::erase(dialling.owners, DialOwner(dial)) == 0) continue;
+    if (dialling.owners.empty()) abandon_dialling(now, id);
+    return;
+  }
 }
 
 // --- links that are carried -----------------------------------------------------------------------------------------
@@ -217,12 +225,7 @@ void NodeCore::connect_relay(Instant now, relay::ConnectRelay& wanted) {
     return keeper_.handle_connected(wanted.attempt, {link->id().value},
                                     was_dialled ? link->path().address : Multiaddr());
   }
-  auto log = std::make_unique<ladder::AttemptLog>(now);
-  ladder::AttemptLog& own = *log;
-  start_dialling(now, {.owner = wanted.attempt,
-                       .peer = wanted.relay,
-                       .own_log = std::move(log),
-                       .reacher = Reacher(now, wanted.addresses, direct_only(), own, config_.limits.reach)});
+  dial_server(now, wanted.attempt, wanted.relay, wanted.addresses);
 }
 
 void NodeCore::handle_keeper_connected(Instant now, relay::AttemptId attempt, const Result<ConnectionId>& connection) {
@@ -258,6 +261,7 @@ void NodeCore::start_directory(Instant now) {
   directory_.emplace(now, wall(now), rng_, host, config_.limits.directory);
   protocols_.emplace_back(k_directory_protocol);
   push_identify(now);
+  settle(now);
 }
 
 Result<void> NodeCore::load_directory_row(Instant now, const store::DirectoryRow& row) {
@@ -310,12 +314,7 @@ OperationId NodeCore::find_holders(Instant now, const StoreId& store) {
 
 void NodeCore::dial_bootstrap(Instant now, directory::BootstrapId server, const PeerId& peer,
                               const std::vector<Multiaddr>& addresses) {
-  auto log = std::make_unique<ladder::AttemptLog>(now);
-  ladder::AttemptLog& own = *log;
-  start_dialling(now, {.owner = server,
-                       .peer = peer,
-                       .own_log = std::move(log),
-                       .reacher = Reacher(now, addresses, direct_only(), own, config_.limits.reach)});
+  dial_server(now, server, peer, addresses);
 }
 
 // --- being a relay, and where this node is reached ------------------------------------------------------------------
@@ -331,6 +330,7 @@ void NodeCore::set_relay(Instant now, bool is_on) {
   }
   publish_addresses(now);
   push_identify(now);
+  settle(now);
 }
 
 void NodeCore::publish_addresses(Instant now) {
@@ -338,11 +338,15 @@ void NodeCore::publish_addresses(Instant now) {
   std::vector<Multiaddr> all = own_addresses_;
   const auto relayed = keeper_.relayed_addresses();
   all.insert(all.end(), relayed.begin(), relayed.end());
-  directory::NodeDescription description{.addresses = all, .roles = {}, .reachability = {}};
-  if (std::ranges::find(protocols_, relay::k_hop_protocol) != protocols_.end()) description.roles.add(NodeRole::relay);
-  if (directory_) description.roles.add(NodeRole::bootstrap);
-  directory_clients_.set_node(now, std::move(description));
+  directory_clients_.set_node(now, {.addresses = all, .roles = roles(), .reachability = {}});
   if (identify_.set_addresses(std::move(all))) push_identify(now);
+}
+
+NodeRoles NodeCore::roles() const {
+  NodeRoles roles;
+  if (std::ranges::find(protocols_, relay::k_hop_protocol) != protocols_.end()) roles.add(NodeRole::relay);
+  if (directory_) roles.add(NodeRole::bootstrap);
+  return roles;
 }
 
 }  // namespace dig::node

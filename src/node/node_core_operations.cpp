@@ -24,7 +24,7 @@ OperationId NodeCore::connect(Instant now, ConnectSpec spec) {
   } else if (operation.spec.peer == identity_.peer_id()) {
     end_connect(now, id, fail(Errc::dialled_self));
   } else {
-    start_dialling(now, {.owner = id,
+    start_dialling(now, {.owners = {id},
                          .peer = operation.spec.peer,
                          .own_log = nullptr,
                          .reacher = Reacher(now, operation.spec.addresses, operation.spec.tiers, operation.log,
@@ -36,7 +36,7 @@ OperationId NodeCore::connect(Instant now, ConnectSpec spec) {
 
 void NodeCore::dial_holder(Instant now, OperationId operation, exchange::HolderId holder, const HolderSpec& spec,
                            const ladder::TierSet& tiers, ladder::AttemptLog& log) {
-  start_dialling(now, {.owner = HolderOf{operation, holder},
+  start_dialling(now, {.owners = {HolderOf{operation, holder}},
                        .peer = spec.peer,
                        .own_log = nullptr,
                        .reacher = Reacher(now, spec.addresses, tiers, log, config_.limits.reach)});
@@ -103,23 +103,28 @@ void NodeCore::finish_dialling(Instant now, DiallingId id, const Result<DialInde
         result.error().info().kind == ErrorKind::integrity || code == Errc::dialled_self || code == Errc::cancelled;
     connection = says_more ? std::unexpected(result.error()) : fail(Errc::all_tiers_failed, result.error().message());
   }
-  if (const auto* holder = std::get_if<HolderOf>(&dialling.owner)) {
+  for (const DialOwner& owner : dialling.owners) tell_reached(now, owner, dialling, connection, result);
+}
+
+void NodeCore::tell_reached(Instant now, const DialOwner& owner, const Dialling& dialling,
+                            const Result<ConnectionId>& connection, const Result<DialIndex>& winner) {
+  if (const auto* holder = std::get_if<HolderOf>(&owner)) {
     if (const auto fetch = fetches_.find(holder->fetch); fetch != fetches_.end()) {
       fetch->second->handle_connected(now, holder->holder, connection, dialling.has_connected);
     }
-  } else if (const auto* circuit = std::get_if<DialId>(&dialling.owner)) {
+  } else if (const auto* circuit = std::get_if<DialId>(&owner)) {
     handle_relay_reached(now, *circuit, connection);
-  } else if (const auto* server = std::get_if<directory::BootstrapId>(&dialling.owner)) {
+  } else if (const auto* server = std::get_if<directory::BootstrapId>(&owner)) {
     directory_clients_.handle_connected(now, *server, connection);
-  } else if (const auto* attempt = std::get_if<relay::AttemptId>(&dialling.owner)) {
+  } else if (const auto* attempt = std::get_if<relay::AttemptId>(&owner)) {
     handle_keeper_connected(now, *attempt, connection);
-  } else if (const OperationId operation = std::get<OperationId>(dialling.owner); !connection) {
+  } else if (const OperationId operation = std::get<OperationId>(owner); !connection) {
     end_connect(now, operation, std::unexpected(connection.error()));
   } else {
     const PeerLink& link = *links_.at(*connection).link;
     end_connect(
         now, operation,
-        ConnectSuccess{*connection, ladder::path_event(dialling.reacher.method_of(*result), {},
+        ConnectSuccess{*connection, ladder::path_event(dialling.reacher.method_of(*winner), {},
                                                        link.path().address.to_string(), link.peer().to_string())});
   }
 }
@@ -127,8 +132,8 @@ void NodeCore::finish_dialling(Instant now, DiallingId id, const Result<DialInde
 void NodeCore::cancel_dials(Instant now, OperationId operation) {
   std::vector<DiallingId> of_operation;
   for (const auto& [id, dialling] : diallings_) {
-    const auto* const holder = std::get_if<HolderOf>(&dialling.owner);
-    const auto* const connect = std::get_if<OperationId>(&dialling.owner);
+    const auto* const holder = std::get_if<HolderOf>(&dialling.owners.front());
+    const auto* const connect = std::get_if<OperationId>(&dialling.owners.front());
     const bool is_of_it =
         (holder != nullptr && holder->fetch == operation) || (connect != nullptr && *connect == operation);
     if (is_of_it) of_operation.push_back(id);
@@ -218,6 +223,13 @@ OperationId NodeCore::fetch(Instant now, FetchSpec spec) {
   return id;
 }
 
+void NodeCore::add_holders(Instant now, OperationId fetch, std::vector<HolderSpec> holders, bool more_come) {
+  if (const auto found = fetches_.find(fetch); found != fetches_.end()) {
+    found->second->add_holders(now, std::move(holders), more_come);
+  }
+  settle(now);
+}
+
 Result<void> NodeCore::want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count) {
   const auto found = fetches_.find(fetch);
   if (found == fetches_.end()) return fail(Errc::cancelled);
@@ -285,6 +297,7 @@ void NodeCore::accept_app_protocol(Instant now, const std::string& protocol) {
   if (!app_protocols_.insert(protocol).second) return;
   protocols_.push_back(protocol);
   push_identify(now);
+  settle(now);
 }
 
 AppStream* NodeCore::find_app_stream(ConnectionId connection, StreamId stream) {

@@ -75,6 +75,11 @@ struct PersistDirectory {  // all of it durably, or nothing
   std::vector<store::DirectoryChange> changes;
 };
 
+// What this node publishes was signed with this sequence number, and the next life must begin behind it.
+struct SequenceUsed {
+  std::uint64_t sequence = 0;
+};
+
 struct FoundStore {
   RootHash root;
   std::uint64_t size = 0;
@@ -178,8 +183,8 @@ struct AppWritten {
 };
 
 using NodeOutput =
-    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory, NodeFact,
-                 AttemptsCompleted, PathChosen, ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete,
+    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory, SequenceUsed,
+                 NodeFact, AttemptsCompleted, PathChosen, ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete,
                  FetchEnded, HoldersFound, AppStreamOpened, AppStreamAccepted, AppRead, AppWritten>;
 
 // Where the parts of the core put what is to be done and told.

@@ -24,11 +24,10 @@ struct ListKey {
   const char* variable;
   std::optional<std::vector<std::string>> Settings::* member;
 };
-constexpr ListKey k_lists[] = {{"listen", "DIGNET_LISTEN", &Settings::listen},
-                               {"announce", "DIGNET_ANNOUNCE", &Settings::announce},
-                               {"relay", "DIGNET_RELAY", &Settings::relay},
-                               {"stun", "DIGNET_STUN", &Settings::stun},
-                               {"turn", "DIGNET_TURN", &Settings::turn}};
+constexpr ListKey k_lists[] = {
+    {"listen", "DIGNET_LISTEN", &Settings::listen}, {"announce", "DIGNET_ANNOUNCE", &Settings::announce},
+    {"relay", "DIGNET_RELAY", &Settings::relay},    {"bootstrap", "DIGNET_BOOTSTRAP", &Settings::bootstrap},
+    {"stun", "DIGNET_STUN", &Settings::stun},       {"turn", "DIGNET_TURN", &Settings::turn}};
 struct TextKey {
   std::string_view key;
   const char* variable;
