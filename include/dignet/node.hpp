@@ -37,8 +37,9 @@ struct NodeOptions {
   bool is_relay = false;                          // relays for others, within limits
   std::vector<std::string> bootstraps{};          // multiaddrs with /p2p: servers that know who holds which store
   bool is_bootstrap = false;                      // is such a server, and a relay
-  std::string domain{};                           // a name of this machine, published beside its addresses
-  std::vector<std::string> public_ips{};          // published in place of the interfaces' addresses
+  std::string redis{};                    // redis://…: where it shares its directory with other bootstrap servers
+  std::string domain{};                   // a name of this machine, published beside its addresses
+  std::vector<std::string> public_ips{};  // published in place of the interfaces' addresses
 };
 
 struct NodeIdentity {

@@ -30,6 +30,9 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   shell.is_relay = options.is_relay;
   DIG_TRY(shell.bootstraps, parse_addresses(options.bootstraps));
   shell.is_bootstrap = options.is_bootstrap;
+  if (!options.redis.empty()) {
+    DIG_TRY(shell.redis, dig::net::RedisUrl::parse(options.redis));
+  }
   DIG_TRY(shell.domain, parse_domain(options.domain));
   for (const std::string& text : options.public_ips) {
     const auto address = dig::IpAddress::parse(text);

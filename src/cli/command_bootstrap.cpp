@@ -16,6 +16,7 @@ struct BootstrapFlags {
   NodeFlags node;
   std::string domain;
   std::vector<std::string> public_ips;
+  std::string redis;
 };
 
 // The address that others are most likely to reach: what the owner has named, else the first one that is not loopback.
@@ -43,6 +44,7 @@ dignet::NodeOptions bootstrap_options(const Context& context, const BootstrapFla
   options.is_bootstrap = true;
   options.domain = flags.domain;
   options.public_ips = flags.public_ips;
+  options.redis = flags.redis.empty() ? context.settings.redis.value_or("") : flags.redis;
   return options;
 }
 
@@ -57,9 +59,14 @@ Action define_bootstrap(CLI::App& app) {
                  "Peers reach this server at this address, whatever its interfaces have (one a family)")
       ->type_name("IP")
       ->allow_extra_args(false);
+  app.add_option("--redis", flags->redis,
+                 "Share the directory with other bootstrap servers through this Redis server: "
+                 "redis://[user:password@]host[:port][/database], rediss:// for TLS")
+      ->type_name("URL");
   app.footer(
       "Examples:\n  dignet bootstrap\n  dignet bootstrap --domain bootstrap.example\n"
-      "  dignet bootstrap --public-ip 203.0.113.7 --port 4001");
+      "  dignet bootstrap --public-ip 203.0.113.7 --port 4001\n"
+      "  DIGNET_REDIS=redis://:password@redis.example dignet bootstrap");
   return [flags](Context& context) { return run_node(context, bootstrap_options(context, *flags), print_hint); };
 }
 
