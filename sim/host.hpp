@@ -66,6 +66,8 @@ class Host final : private SocketOwner {
   [[nodiscard]] const Search& searched(node::OperationId operation) { return searches_[operation]; }
   // Rows of the directory that are durable here.
   [[nodiscard]] std::size_t directory_rows() const noexcept { return directory_rows_.size(); }
+  // Called with the facts about streams of applications, which are kept nowhere.
+  void on_app_fact(std::function<void(const node::NodeOutput&)> hook) { on_app_fact_ = std::move(hook); }
   // Called with the bytes that are on disk after each chunk of any fetch.
   void on_progress(std::function<void(std::uint64_t bytes)> hook) { on_progress_ = std::move(hook); }
 
@@ -135,6 +137,7 @@ class Host final : private SocketOwner {
   std::map<std::pair<PeerId, std::uint32_t>, StoredRow> directory_rows_;
   std::vector<dignet::NodeEvent> node_events_;
   std::function<void(std::uint64_t)> on_progress_;
+  std::function<void(const node::NodeOutput&)> on_app_fact_;
 };
 
 }  // namespace dig::sim

@@ -61,8 +61,6 @@ constexpr Duration k_goodbye = 1s;
 // is for this node's own work, which is bounded by the windows of its fetches.
 constexpr std::size_t k_max_queued_reads = 256;
 constexpr std::size_t k_max_queued = 4096;
-// Of a bootstrap server: everybody stays connected with it.
-constexpr std::size_t k_bootstrap_connections = 16'384;
 
 node::ConnectionId connection_of(TransportId id) { return node::ConnectionId{id.value}; }
 TransportId transport_of(node::ConnectionId id) { return TransportId{id.value}; }
@@ -118,12 +116,9 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
       std::make_unique<WorkerPool>(*shell->loop_, WorkerPool::Limits{.threads = k_workers, .max_queued = k_max_queued});
   shell->long_jobs_ =
       std::make_unique<WorkerPool>(*shell->loop_, WorkerPool::Limits{.threads = 1, .max_queued = k_max_queued});
-  node::NodeCore::Limits limits;
+  const auto limits = options.is_bootstrap ? node::NodeCore::Limits::of_bootstrap() : node::NodeCore::Limits{};
   TcpTransports::Limits transport_limits;
-  if (options.is_bootstrap) {
-    limits.max_connections = k_bootstrap_connections;
-    transport_limits.max_transports = k_bootstrap_connections + transport_limits.max_transports;
-  }
+  transport_limits.max_transports = 2 * limits.max_connections;  // with those that are on their way in or out
   shell->core_ =
       std::make_unique<node::NodeCore>(identity, shell->rng_, node::NodeCore::Config{options.agent_version, limits});
   shell->transports_ =

@@ -68,6 +68,9 @@ class NodeCore final : private ProtocolHost,
     relay::RelayServer::Limits relay;
     relay::ReservationKeeper::Limits reservations;
     DirectoryService::Limits directory;
+
+    // Everybody stays connected with a bootstrap server, and many of them are reached through it only.
+    [[nodiscard]] static Limits of_bootstrap();
   };
   struct Config {
     std::string agent_version;
