@@ -190,13 +190,6 @@ class Peer final : private net::TransportOwner {
     if (!written.result) return end(now, *session, written.result.error());
     write(now, *session);
   }
-  void handle(Instant now, node::NodeFact& fact) {
-    const auto* lost = std::get_if<dignet::PeerDisconnected>(&fact.event);
-    Session* const session = lost == nullptr ? nullptr : find([&](const Session& one) {
-      return one.connection && one.connection->value == lost->connection;
-    });
-    if (session != nullptr) end(now, *session, lost->reason);
-  }
   void handle(Instant /*now*/, node::DialTcp& dial) { transports_.dial(net::DialId{dial.dial.value}, {dial.remote}); }
   void handle(Instant /*now*/, node::CancelDial& cancelled) {
     transports_.cancel_dial(net::DialId{cancelled.dial.value});
@@ -304,7 +297,7 @@ class Driver {
     words >> command >> number >> address;
     const auto server = Multiaddr::parse(address);
     if (!server || !server->peer_id()) return say({{"event", command}, {"ok", false}, {"why", "no address: " + line}});
-    const json::object said{{"event", command}, {"peer", number}, {"server", address}};
+    json::object said{{"event", command}, {"peer", number}, {"server", address}};
     if (command == "register") {
       put(peer(number), *server, said, false);
     } else if (command == "remove") {
@@ -363,7 +356,7 @@ class Driver {
   }
 
   // By a peer that registers nothing.
-  void check(const PeerId& wanted, const Multiaddr& server, const json::object& said) {
+  void check(const PeerId& wanted, const Multiaddr& server, json::object said) {
     Peer& asker = peer(999'999);
     asker.ask(
         server, [wanted](directory::DirectoryClient& client) { return client.find_peer(net::monotonic_now(), wanted); },
@@ -382,7 +375,7 @@ class Driver {
         });
   }
 
-  static void check_store(Peer& asker, const PeerId& wanted, const Multiaddr& server, const json::object& said,
+  static void check_store(Peer& asker, const PeerId& wanted, const Multiaddr& server, json::object said,
                           std::uint64_t sequence) {
     asker.ask(
         server,
