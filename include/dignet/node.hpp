@@ -42,6 +42,7 @@ struct NodeOptions {
   std::vector<std::uint16_t> extra_ports{};       // listened on, too; a Warning tells which could not be had
   std::string tls_certificates{};                 // PEM, its own first, for TLS on every port; else one is made
   std::string tls_key{};                          // PEM
+  std::string redis{};  // redis://…: where it shares its directory with other bootstrap servers
 };
 
 struct NodeIdentity {

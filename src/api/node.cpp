@@ -33,6 +33,9 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   shell.extra_ports = options.extra_ports;
   shell.tls_certificates = options.tls_certificates;
   shell.tls_key = options.tls_key;
+  if (!options.redis.empty()) {
+    DIG_TRY(shell.redis, dig::net::RedisUrl::parse(options.redis));
+  }
   DIG_TRY(shell.domain, parse_domain(options.domain));
   for (const std::string& text : options.public_ips) {
     const auto address = dig::IpAddress::parse(text);

@@ -21,6 +21,7 @@ struct BootstrapFlags {
   std::vector<std::string> public_ips;
   std::vector<std::uint16_t> http_ports{80, 443};
   CertificateFlags certificate;
+  std::string redis;
 };
 
 // The address that others are most likely to reach: what the owner has named, else the first one that is not loopback.
@@ -54,6 +55,7 @@ Result<dignet::NodeOptions> bootstrap_options(const Context& context, const Boot
     options.tls_key = certificate->key;
   }
   if (options.listen_addresses.empty()) options.extra_ports = flags.http_ports;  // --listen replaces all of them
+  options.redis = flags.redis.empty() ? context.settings.redis.value_or("") : flags.redis;
   return options;
 }
 
@@ -96,9 +98,14 @@ Action define_bootstrap(CLI::App& app) {
       ->delimiter(',')
       ->check(CLI::Range(1, 65535));
   flags->certificate.define(app, "Certificate chain (PEM) for TLS; reread on change (default: one is made)");
+  app.add_option("--redis", flags->redis,
+                 "Share the directory with other bootstrap servers through this Redis server: "
+                 "redis://[user:password@]host[:port][/database], rediss:// for TLS")
+      ->type_name("URL");
   app.footer(
       "Examples:\n  dignet bootstrap\n  dignet bootstrap --domain bootstrap.example\n"
-      "  dignet bootstrap --public-ip 203.0.113.7 --port 4001");
+      "  dignet bootstrap --public-ip 203.0.113.7 --port 4001\n"
+      "  DIGNET_REDIS=redis://:password@redis.example dignet bootstrap");
   return [flags](Context& context) { return run_bootstrap(context, *flags); };
 }
 

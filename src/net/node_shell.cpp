@@ -151,7 +151,16 @@ Result<void> NodeShell::start_directory(const ShellOptions& options) {
   DIG_TRY(directory_keeper_, DirectoryKeeper::open(*loop_, options.home / "directory.db", answer));
   const Instant now = monotonic_now();
   core_->start_directory(now);
-  return directory_keeper_->load(now, *core_);
+  DIG_CHECK(directory_keeper_->load(now, *core_));
+  return options.redis ? share_directory(*options.redis) : Result<void>();
+}
+
+Result<void> NodeShell::share_directory(const RedisUrl& url) {
+  const auto warn = [this](const Error& why) { sink_(monotonic_now(), node::NodeFact{dignet::Warning{why}}); };
+  DIG_TRY(directory_sharing_,
+          DirectorySharing::start(*loop_, *resolver_, rng_, {.url = url}, *directory_keeper_, *core_,
+                                  {.pump = [this](Instant now) { pump(now); }, .warn = warn}));
+  return {};
 }
 
 Result<void> NodeShell::start_publishing(const ShellOptions& options) {
@@ -192,6 +201,7 @@ void NodeShell::stop() {
     thread_.join();
   }
   is_stopping_ = true;  // ends what runs on the long-job thread at its next step
+  directory_sharing_.reset();
   directory_keeper_.reset();
   long_jobs_.reset();
   pool_.reset();

@@ -18,10 +18,12 @@
 
 #include "crypto/system_rng.hpp"
 #include "net/directory_keeper.hpp"
+#include "net/directory_sharing.hpp"
 #include "net/loop.hpp"
 #include "net/port_datagrams.hpp"
 #include "net/port_manager.hpp"
 #include "net/port_streams.hpp"
+#include "net/redis_protocol.hpp"
 #include "net/resolver.hpp"
 #include "net/worker_pool.hpp"
 #include "node/node_core.hpp"
@@ -50,6 +52,7 @@ struct ShellOptions {
   bool is_relay = false;
   std::vector<Multiaddr> bootstraps;  // with peer ids: asked for holders; a node that listens publishes itself there
   bool is_bootstrap = false;          // a directory and a relay for others
+  std::optional<RedisUrl> redis;      // where a bootstrap server shares its directory with others
   std::filesystem::path home;         // for what a node keeps beside its stores
   std::string agent_version;
 
@@ -149,6 +152,7 @@ class NodeShell final : private PortOwner {
   [[nodiscard]] Result<void> use_relays(const std::vector<Multiaddr>& relays);
   [[nodiscard]] Result<void> use_bootstraps(const ShellOptions& options);
   [[nodiscard]] Result<void> start_directory(const ShellOptions& options);
+  [[nodiscard]] Result<void> share_directory(const RedisUrl& url);
   [[nodiscard]] Result<void> start_publishing(const ShellOptions& options);
 
   // PortOwner
@@ -192,6 +196,7 @@ class NodeShell final : private PortOwner {
   std::unique_ptr<WorkerPool> long_jobs_;
   std::atomic<bool> is_stopping_ = false;
   std::unique_ptr<DirectoryKeeper> directory_keeper_;  // of a bootstrap server
+  std::unique_ptr<DirectorySharing> directory_sharing_;
   bool has_bootstraps_ = false;
   bool announces_stores_ = false;
   bool is_listing_stores_ = false;

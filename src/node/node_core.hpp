@@ -126,6 +126,11 @@ class NodeCore final : private ProtocolHost,
   // of one row: those of DirectoryServer::load.
   void start_directory(Instant now);
   [[nodiscard]] Result<void> load_directory_row(Instant now, const store::DirectoryRow& row);
+  // What another server of the same directory wrote, in the same way. Its signature is checked.
+  [[nodiscard]] Result<void> load_shared_row(Instant now, const store::DirectoryRow& row);
+  // Which rows of this directory are kept elsewhere too; all of them may be lost there.
+  void handle_replicated(std::span<const store::RowName> rows);
+  void forget_replicas();
   // Asks this bootstrap server, and publishes at it once start_publishing() was called. Errors: those of
   // DirectoryClients::add_server.
   [[nodiscard]] Result<void> add_bootstrap(Instant now, const PeerId& peer, std::vector<Multiaddr> addresses);

@@ -268,6 +268,20 @@ Result<void> NodeCore::load_directory_row(Instant now, const store::DirectoryRow
   return directory_->server().load(now, row, directory::RowOrigin::own_disk);
 }
 
+Result<void> NodeCore::load_shared_row(Instant now, const store::DirectoryRow& row) {
+  Result<void> loaded = directory_->load_shared_row(now, row);
+  settle(now);
+  return loaded;
+}
+
+void NodeCore::handle_replicated(std::span<const store::RowName> rows) {
+  if (directory_) directory_->server().handle_replicated(rows);
+}
+
+void NodeCore::forget_replicas() {
+  if (directory_) directory_->server().forget_replicas();
+}
+
 void NodeCore::handle_persisted(Instant now, directory::PersistToken token,
                                 const Result<directory::PersistOutcome>& result) {
   if (directory_) directory_->handle_persisted(now, token, result);

@@ -39,7 +39,8 @@ constexpr TextKey k_texts[] = {{"tiers", "DIGNET_TIERS", &Settings::tiers},
                                {"catalogue", "DIGNET_CATALOGUE", &Settings::catalogue},
                                {"ca", "DIGNET_CA", &Settings::ca},
                                {"proxy", "DIGNET_PROXY", &Settings::proxy},
-                               {"no-proxy", "DIGNET_NO_PROXY", &Settings::no_proxy}};
+                               {"no-proxy", "DIGNET_NO_PROXY", &Settings::no_proxy},
+                               {"redis", "DIGNET_REDIS", &Settings::redis}};
 
 std::vector<std::string_view> all_keys() {
   std::vector<std::string_view> keys{"port", "log-level", "color"};
