@@ -221,6 +221,26 @@ TEST_F(OnePortTest, addresses_tell_the_plain_way_first) {
   EXPECT_EQ(addresses[1], address_of(node, Multiaddr::Carrier::websocket));
 }
 
+TEST_F(OnePortTest, datagrams_of_nobody_are_counted_by_name_and_dropped) {
+  TestNode node({});
+  const SocketAddress server(node.endpoint());
+  const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const std::vector<std::string> garbage = {
+      "", std::string("\x00\x01\x00\x00none", 8), "\x13zrtp", "\x80rtp", "\x40quic or channel data", "\xC0quic"};
+  for (int i = 0; i < 20; ++i) {
+    for (const std::string& bytes : garbage) {
+      ASSERT_EQ(::sendto(fd.value(), bytes.data(), bytes.size(), 0, server.get(), server.size()), std::ssize(bytes));
+    }
+  }
+  EXPECT_FALSE(check(node, "stun", "", std::nullopt).error);  // comes behind them
+  const auto router = node.on_loop([](NodeShell& shell) { return shell.datagram_status(); });
+  for (const one_port::Refusal refusal :
+       {one_port::Refusal::empty, one_port::Refusal::not_stun, one_port::Refusal::reserved, one_port::Refusal::rtp}) {
+    EXPECT_EQ(router.refused[static_cast<std::size_t>(refusal)], 20U) << to_text(refusal);
+  }
+  EXPECT_EQ(router.datagrams[static_cast<std::size_t>(one_port::Destination::quic)], 40U);
+}
+
 // Storms of each kind, and a peer all the while.
 TEST_F(OnePortTest, hostile_connections_leave_the_node_serving) {
   TestNode node({});

@@ -51,12 +51,13 @@ bool NodeCore::admits(Instant now, const Endpoint& remote) {
   const auto of_source = inbound_.find(AcceptLimiter::prefix_of(remote.address));
   if (of_source != inbound_.end() && of_source->second >= config_.limits.max_inbound_per_source) return false;
   if (limiter_.admit(now, remote.address) != AcceptLimiter::Verdict::admitted) return false;
-  if (links_.size() < config_.limits.max_connections || evict_idle(now)) return true;
+  // Room is made when it is known that libp2p is spoken: whoever says nothing costs no peer its connection.
+  if (links_.size() < config_.limits.max_connections || longest_idle() != nullptr) return true;
   limiter_.handshake_ended(remote.address);
   return false;
 }
 
-bool NodeCore::evict_idle(Instant now) {
+PeerLink* NodeCore::longest_idle() const {
   PeerLink* longest = nullptr;
   for (const auto& [id, entry] : links_) {
     PeerLink& link = *entry.link;
@@ -65,14 +66,15 @@ bool NodeCore::evict_idle(Instant now) {
     if (relay_.carries_reservation(id) || link.path().is_relayed) continue;
     if (longest == nullptr || *since < *longest->idle_since()) longest = &link;
   }
-  if (longest == nullptr) return false;
-  longest->close(now, Error(Errc::limit_reached, "idle, and its place was needed"));
-  settle(now);
-  return true;
+  return longest;
 }
 
 void NodeCore::handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote,
                                Multiaddr::Carrier carrier) {
+  if (links_.size() >= config_.limits.max_connections) {
+    PeerLink* const idle = longest_idle();
+    if (idle != nullptr) idle->close(now, Error(Errc::limit_reached, "idle, and its place was needed"));
+  }
   add_link(now, id, Direction::inbound, LinkPath::tcp(local, remote, carrier), std::nullopt, std::nullopt);
   links_.at(id).is_half_open = true;
   settle(now);

@@ -286,8 +286,8 @@ class NodeCore final : private ProtocolHost,
   [[nodiscard]] AppStream* find_app_stream(ConnectionId connection, StreamId stream);
   void read_rest(const AppStreamKey& key, std::size_t max_bytes);
   void drop_rest(const AppStreamKey& key);
-  // Closes the inbound connection that has been idle for longest; false: none is.
-  [[nodiscard]] bool evict_idle(Instant now);
+  // The inbound connection that has been idle for longest and may be closed for another.
+  [[nodiscard]] PeerLink* longest_idle() const;
   void drain_active(Instant now);
   void tidy_up(Instant now);
   void reset_evicted_store_streams(Instant now);
