@@ -25,7 +25,15 @@ local server, new_epoch, limit = ARGV[1], ARGV[2], ARGV[3]
 
 local epoch = redis.pcall('GET', epoch_key)
 if type(epoch) ~= 'string' then epoch = new_epoch end
--- Without an operation this asks whether Redis takes anything at all.
+if #KEYS == 2 then
+  -- Nothing to put: asks whether Redis takes anything at all, and whether the stream is one of ours.
+  local info = redis.pcall('XINFO', 'STREAM', stream)
+  local last = ''
+  for i = 1, #info - 1, 2 do
+    if info[i] == 'last-generated-id' then last = info[i + 1] end
+  end
+  if not last:match('^0%-') and redis.call('DEL', stream) == 1 then epoch = new_epoch end
+end
 if epoch == new_epoch or #KEYS == 2 then redis.call('SET', epoch_key, epoch) end
 
 local function get(key, slot)
