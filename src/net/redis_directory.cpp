@@ -150,6 +150,8 @@ if redis.pcall('HGET', KEYS[1], ARGV[1]) == ARGV[2] then return redis.call('HDEL
 return 0
 )";
 
+constexpr std::int64_t k_max_slot = 999;  // of what is read; few of them are in use
+
 Error not_ours(std::string what) { return Error(Errc::malformed, "Redis answers with something else: " + what); }
 
 std::string text_of(const Bytes& bytes) { return std::string(as_text(bytes)); }
@@ -259,7 +261,8 @@ Result<RowsRead> RedisDirectory::read_rows(const RedisReply& reply, std::span<co
     for (std::size_t at = 1; at < row->size(); at += 2) {
       const auto slot = (*row)[at].number();
       const std::string* const value = (*row)[at + 1].text();
-      if (!slot || *slot < 0 || *slot > 999 || value == nullptr) return std::unexpected(not_ours("the slots of a row"));
+      if (!slot || *slot < 0 || *slot > k_max_slot || value == nullptr)
+        return std::unexpected(not_ours("the slots of a row"));
       read.values.push_back(
           {.peer = wanted[i].peer,
            .slot = static_cast<std::uint32_t>(*slot),
@@ -269,7 +272,11 @@ Result<RowsRead> RedisDirectory::read_rows(const RedisReply& reply, std::span<co
   }
   if (*stopped == 0) return read;
   const auto rest = wanted.subspan(static_cast<std::size_t>(*stopped) - 1);
-  if (read.values.empty() || *next_slot < 0) return std::unexpected(not_ours("no row fits"));
+  // It has to get on.
+  const bool is_further = *stopped > 1 || std::cmp_greater(*next_slot, rest.front().slots.front());
+  if (read.values.empty() || *next_slot < 0 || *next_slot > k_max_slot || !is_further) {
+    return std::unexpected(not_ours("no row fits"));
+  }
   read.rest.assign(rest.begin(), rest.end());
   std::vector<std::uint32_t>& slots = read.rest.front().slots;
   if (read.rest.front().is_all_after) {
