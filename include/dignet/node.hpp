@@ -37,9 +37,12 @@ struct NodeOptions {
   bool is_relay = false;                          // relays for others, within limits
   std::vector<std::string> bootstraps{};          // multiaddrs with /p2p: servers that know who holds which store
   bool is_bootstrap = false;                      // is such a server, and a relay
-  std::string redis{};                    // redis://…: where it shares its directory with other bootstrap servers
-  std::string domain{};                   // a name of this machine, published beside its addresses
-  std::vector<std::string> public_ips{};  // published in place of the interfaces' addresses
+  std::string domain{};                           // a name of this machine, published beside its addresses
+  std::vector<std::string> public_ips{};          // published in place of the interfaces' addresses
+  std::vector<std::uint16_t> extra_ports{};       // listened on, too; a Warning tells which could not be had
+  std::string tls_certificates{};                 // PEM, its own first, for TLS on every port; else one is made
+  std::string tls_key{};                          // PEM
+  std::string redis{};  // redis://…: where it shares its directory with other bootstrap servers
 };
 
 struct NodeIdentity {
@@ -84,6 +87,8 @@ class Node {
   // The addresses this node listens on, as multiaddrs ending in /p2p/<peer id>.
   [[nodiscard]] std::vector<std::string> addresses() const;
   [[nodiscard]] std::vector<PortLease> ports() const;
+  // A renewed certificate, for connections that come from now on. Errors: certificate_unreadable.
+  [[nodiscard]] Result<void> set_certificate(const std::string& certificates, const std::string& key);
   void status(Completion<NodeStatus> done);
   // One entry a connection.
   void peers(Completion<std::vector<PeerStatus>> done);
@@ -120,6 +125,7 @@ class Node {
 
  private:
   struct State;
+  friend struct NodeInternals;  // of the library
   explicit Node(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

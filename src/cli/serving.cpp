@@ -49,7 +49,7 @@ void print_ready(Context& context, service::Backend& backend, const SayReady& sa
 
 }  // namespace
 
-int run_node(Context& context, dignet::NodeOptions options, const SayReady& say_ready) {
+int run_node(Context& context, dignet::NodeOptions options, const SayReady& say_ready, const Prepare& prepare) {
   Console& console = context.console;
   service::EventLog log(context.log_level.empty() ? "info" : context.log_level,
                         [&console](std::string_view line) { console.error(line); });
@@ -62,6 +62,7 @@ int run_node(Context& context, dignet::NodeOptions options, const SayReady& say_
   });
   const auto control = service::ControlServer::create(context.loop, backend, context.paths.home);
   if (!control) return report_failure(console, control.error());
+  if (prepare) prepare(**node);
   print_ready(context, backend, say_ready);
   const int signal_fd = service::Signals::fd();
   context.loop.watch(signal_fd, POLLIN, [&](short) { context.loop.unwatch(signal_fd); });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/node_shell.hpp"
 
+#include <algorithm>
 #include <list>
 #include <map>
 #include <mutex>
@@ -8,7 +9,6 @@
 #include <utility>
 
 #include "net/clock.hpp"
-#include "net/interfaces.hpp"
 #include "store/disk/sequence_file.hpp"
 #include "store/merkle.hpp"
 
@@ -72,19 +72,6 @@ std::vector<StoreId> ids_of(const std::vector<store::StoreInfo>& stores) {
 }
 
 // What stands on several interfaces or families is told once a port.
-std::vector<Multiaddr> addresses_of_ports(const ShellOptions& options, const std::vector<Endpoint>& listening) {
-  std::set<std::uint16_t> ports;
-  for (const Endpoint& bound : listening) ports.insert(bound.port);
-  std::vector<Multiaddr> addresses;
-  for (const std::uint16_t port : ports) {
-    const std::string end = "/tcp/" + std::to_string(port);
-    const auto named = Multiaddr::parse("/dns/" + options.domain + end);
-    if (!options.domain.empty() && named) addresses.push_back(*named);
-    for (const IpAddress& ip : options.public_ips) addresses.push_back(Multiaddr::tcp({ip, port}));
-  }
-  return addresses;
-}
-
 // One peer may have several addresses; `what` it is says the error.
 Result<std::map<PeerId, std::vector<Multiaddr>>> by_peer(const std::vector<Multiaddr>& addresses,
                                                          const std::string& what) {
@@ -117,20 +104,15 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
   shell->long_jobs_ =
       std::make_unique<WorkerPool>(*shell->loop_, WorkerPool::Limits{.threads = 1, .max_queued = k_max_queued});
   const auto limits = options.is_bootstrap ? node::NodeCore::Limits::of_bootstrap() : node::NodeCore::Limits{};
-  TcpTransports::Limits transport_limits;
-  transport_limits.max_transports = 2 * limits.max_connections;  // with those that are on their way in or out
   shell->core_ =
       std::make_unique<node::NodeCore>(identity, shell->rng_, node::NodeCore::Config{options.agent_version, limits});
-  shell->transports_ =
-      std::make_unique<TcpTransports>(*shell->loop_, static_cast<TransportOwner&>(*shell), transport_limits);
   shell->resolver_ = std::make_unique<Resolver>(*shell->loop_);
   NodeShell* const raw = shell.get();
   shell->timer_ = std::make_unique<Timer>(*shell->loop_, [raw](Instant now) {
     raw->core_->handle_timeout(now);
     raw->pump(now);
   });
-  if (options.listen) DIG_CHECK(shell->bind(options));
-  shell->find_addresses(options);
+  DIG_CHECK(shell->prepare_ports(options, limits.max_connections));
   shell->core_->set_wall_clock(monotonic_now(), wall_now());
   shell->core_->set_relay(monotonic_now(), options.is_relay || options.is_bootstrap);
   if (options.is_bootstrap) DIG_CHECK(shell->start_directory(options));
@@ -141,50 +123,6 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
 }
 
 NodeShell::~NodeShell() { stop(); }
-
-Result<void> NodeShell::bind(const ShellOptions& options) {
-  if (options.listen_addresses.empty()) {
-    DIG_TRY(PortLease lease, port_manager_.acquire({.purpose = "libp2p-main", .preferred = options.preferred_port}));
-    leases_.push_back(std::move(lease));
-  }
-  for (const Multiaddr& address : options.listen_addresses) {
-    DIG_TRY(const Endpoint endpoint, address.tcp_endpoint());
-    DIG_TRY(PortLease lease, port_manager_.acquire({.purpose = "libp2p-" + std::to_string(leases_.size() + 1),
-                                                    .preferred = endpoint.port,
-                                                    .exact = endpoint.port != 0,
-                                                    .addresses = {endpoint.address}}));
-    leases_.push_back(std::move(lease));
-  }
-  for (PortLease& lease : leases_) {
-    for (BoundSocket& socket : lease.take_tcp()) transports_->listen(std::move(socket));
-  }
-  return {};
-}
-
-std::vector<Multiaddr> NodeShell::listening_addresses(const ShellOptions& options) const {
-  const auto listening = transports_->listening();
-  std::vector<Multiaddr> addresses = addresses_of_ports(options, listening);
-  if (!options.public_ips.empty()) return addresses;
-  const auto interfaces = interface_addresses();
-  for (const Endpoint& bound : listening) {
-    for (const Endpoint& endpoint : dialable_endpoints(bound, interfaces)) {
-      addresses.push_back(Multiaddr::tcp(endpoint));
-    }
-  }
-  return addresses;
-}
-
-void NodeShell::find_addresses(const ShellOptions& options) {
-  std::vector<Multiaddr> plain = options.announce_addresses;
-  if (plain.empty()) {
-    plain = listening_addresses(options);
-  }
-  core_->set_addresses(monotonic_now(), plain);
-  for (const Multiaddr& address : plain) {
-    // Only an address that names another peer refuses the own id; such a one is not ours to publish.
-    if (auto own = address.with_peer_id(identity_.peer_id())) addresses_.push_back(std::move(*own));
-  }
-}
 
 Result<void> NodeShell::use_relays(const std::vector<Multiaddr>& relays) {
   DIG_TRY(auto addresses, by_peer(relays, "relay"));
@@ -241,6 +179,10 @@ Result<void> NodeShell::start_publishing(const ShellOptions& options) {
 
 void NodeShell::start(FactSink sink) {
   sink_ = std::move(sink);
+  for (Error& warning : std::exchange(warnings_, {})) {
+    loop_->post(
+        [this, warning = std::move(warning)] { sink_(monotonic_now(), node::NodeFact{dignet::Warning{warning}}); });
+  }
   thread_ = std::thread([this] { loop_->run(); });
 }
 
@@ -251,8 +193,8 @@ void NodeShell::stop() {
       const Instant now = monotonic_now();
       core_->close_all(now);
       pump(now);
-      transports_->drain(k_goodbye, [this] {
-        transports_.reset();
+      streams_->drain(k_goodbye, [this] {
+        end_ports();
         loop_->stop();
       });
     });
@@ -268,8 +210,14 @@ void NodeShell::stop() {
   }
   timer_.reset();
   resolver_.reset();
-  transports_.reset();
+  end_ports();
   core_.reset();
+}
+
+void NodeShell::end_ports() {
+  turn_.reset();
+  datagrams_.reset();
+  streams_.reset();
 }
 
 void NodeShell::post(std::move_only_function<void(Instant now, node::NodeCore& core)> command) {
@@ -292,9 +240,12 @@ bool NodeShell::admits(Instant now, const Endpoint& /*local*/, const Endpoint& r
   return core_->admits(now, remote);
 }
 
-void NodeShell::handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote) {
-  core_->handle_accepted(now, connection_of(id), local, remote);
+void NodeShell::handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote,
+                                Multiaddr::Carrier carrier) {
+  core_->handle_accepted(now, connection_of(id), local, remote, carrier);
 }
+
+void NodeShell::handle_not_libp2p(Instant /*now*/, const Endpoint& remote) { core_->handle_not_accepted(remote); }
 
 void NodeShell::handle_dialled(Instant now, DialId id, const DialOutcome& outcome) {
   const node::DialId dial{id.value};
@@ -342,7 +293,7 @@ void NodeShell::pump(Instant now) {
 
 void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
   if (const auto* flush = std::get_if<node::Flush>(&output)) {
-    transports_->flush(transport_of(flush->connection));
+    streams_->flush(transport_of(flush->connection));
   } else if (auto* disk = std::get_if<node::DiskRequest>(&output)) {
     ask_disk(std::move(*disk));
   } else if (auto* rows = std::get_if<node::PersistDirectory>(&output)) {
@@ -351,12 +302,16 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
     sequence_ = used->sequence;
     keep_sequence();
   } else if (const auto* dial = std::get_if<node::DialTcp>(&output)) {
-    // The race between addresses is the core's, which also waits for the handshake; here is one address at a time.
-    transports_->dial(DialId{dial->dial.value}, {dial->remote}, {.from_listener = true, .limits = {}});
+    streams_->dial({.id = DialId{dial->dial.value},
+                    .remote = dial->remote,
+                    .carrier = dial->carrier,
+                    .tls_name = dial->tls_name,
+                    .http_host = dial->http_host,
+                    .peer = dial->peer});
   } else if (const auto* cancelled = std::get_if<node::CancelDial>(&output)) {
-    transports_->cancel_dial(DialId{cancelled->dial.value});
+    streams_->cancel_dial(DialId{cancelled->dial.value});
   } else if (const auto* close = std::get_if<node::CloseConnection>(&output)) {
-    transports_->close(transport_of(close->connection), close->is_graceful ? CloseMode::graceful : CloseMode::abort);
+    streams_->close(transport_of(close->connection), close->is_graceful ? CloseMode::graceful : CloseMode::abort);
   } else if (auto* resolve = std::get_if<node::ResolveName>(&output)) {
     resolver_->resolve(resolve->name, resolve->family,
                        [this, id = resolve->resolve](Result<std::vector<IpAddress>> result) {

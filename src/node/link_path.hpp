@@ -21,8 +21,9 @@ struct LinkPath {
   circuit::Limit limit;  // of a circuit, as the relay announces it
   Instant since;         // then it began to count
 
-  [[nodiscard]] static LinkPath tcp(const Endpoint& local, const Endpoint& remote) {
-    return {local, remote, Multiaddr::tcp(remote)};
+  [[nodiscard]] static LinkPath tcp(const Endpoint& local, const Endpoint& remote,
+                                    Multiaddr::Carrier carrier = Multiaddr::Carrier::plain) {
+    return {local, remote, Multiaddr::tcp(remote, carrier)};
   }
   // A circuit over the connection that goes `relay`'s way, to the relay `by`.
   [[nodiscard]] static LinkPath circuit(Instant now, const LinkPath& relay, const PeerId& by, const PeerId& peer,

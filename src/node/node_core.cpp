@@ -48,13 +48,8 @@ NodeCore::~NodeCore() {
 // --------------------------------------------------------------------------------------------------------
 
 bool NodeCore::admits(Instant now, const Endpoint& remote) {
-  const auto is_of_source = [source = AcceptLimiter::prefix_of(remote.address)](const auto& entry) {
-    const PeerLink& link = *entry.second.link;
-    return link.direction() == Direction::inbound && AcceptLimiter::prefix_of(link.path().remote.address) == source;
-  };
-  if (static_cast<std::size_t>(std::ranges::count_if(links_, is_of_source)) >= config_.limits.max_inbound_per_source) {
-    return false;
-  }
+  const auto of_source = inbound_.find(AcceptLimiter::prefix_of(remote.address));
+  if (of_source != inbound_.end() && of_source->second >= config_.limits.max_inbound_per_source) return false;
   if (limiter_.admit(now, remote.address) != AcceptLimiter::Verdict::admitted) return false;
   if (links_.size() < config_.limits.max_connections || evict_idle(now)) return true;
   limiter_.handshake_ended(remote.address);
@@ -76,8 +71,9 @@ bool NodeCore::evict_idle(Instant now) {
   return true;
 }
 
-void NodeCore::handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote) {
-  add_link(now, id, Direction::inbound, LinkPath::tcp(local, remote), std::nullopt, std::nullopt);
+void NodeCore::handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote,
+                               Multiaddr::Carrier carrier) {
+  add_link(now, id, Direction::inbound, LinkPath::tcp(local, remote, carrier), std::nullopt, std::nullopt);
   links_.at(id).is_half_open = true;
   settle(now);
 }
@@ -93,7 +89,8 @@ void NodeCore::handle_dialled(Instant now, DialId dial, ConnectionId id, const E
   dialling.dials.erase(ref.mapped().index);
   dialling.handshakes.emplace(ref.mapped().index, id);
   dialling.has_connected = true;
-  add_link(now, id, Direction::outbound, LinkPath::tcp(local, remote), ref.mapped(), dialling.peer);
+  add_link(now, id, Direction::outbound, LinkPath::tcp(local, remote, ref.mapped().carrier), ref.mapped(),
+           dialling.peer);
   put(Flush{id});
   settle(now);
 }
@@ -180,7 +177,13 @@ void NodeCore::add_link(Instant now, ConnectionId id, Direction direction, LinkP
   entry.link =
       std::make_unique<PeerLink>(id, direction, std::move(path), std::move(connection), host, config_.limits.link);
   entry.dial = dial;
+  if (std::size_t* const count = inbound_of(*entry.link)) ++*count;
   touched_.insert(id);
+}
+
+std::size_t* NodeCore::inbound_of(const PeerLink& link) {
+  if (link.direction() != Direction::inbound || link.path().is_relayed) return nullptr;
+  return &inbound_[AcceptLimiter::prefix_of(link.path().remote.address)];
 }
 
 // --- what links tell
@@ -367,6 +370,9 @@ void NodeCore::tidy_up(Instant now) {
     const auto found = links_.find(id);
     if (found == links_.end()) continue;
     if (found->second.scheduled) schedule_.erase({*found->second.scheduled, id});
+    if (std::size_t* const count = inbound_of(*found->second.link); count != nullptr && --*count == 0) {
+      inbound_.erase(AcceptLimiter::prefix_of(found->second.link->path().remote.address));
+    }
     const bool has_transport = found->second.has_transport;
     if (has_transport) {
       // The connection still has to say goodbye, and what was written before.
@@ -405,17 +411,22 @@ NodeStatus NodeCore::snapshot() const {
   status.store_streams = stores_.streams();
   status.accepts = limiter_.snapshot();
   status.roles = roles();
-  for (const auto& [id, entry] : links_) {
-    const PeerLink& link = *entry.link;
-    if (!link.is_established() || link.is_closed()) continue;
-    status.links.push_back({id, link.peer(), link.direction(), link.path(), entry.established});
-  }
   status.bootstraps = directory_clients_.snapshot();
   for (BootstrapStatus& server : status.bootstraps) server.is_connected = peers_.contains(server.peer);
   status.reservations = keeper_.snapshot().relays;
   status.relay = relay_.server().snapshot();
   if (directory_) status.directory = directory_->server().snapshot();
   return status;
+}
+
+std::vector<LinkStatus> NodeCore::links() const {
+  std::vector<LinkStatus> links;
+  for (const auto& [id, entry] : links_) {
+    const PeerLink& link = *entry.link;
+    if (!link.is_established() || link.is_closed()) continue;
+    links.push_back({id, link.peer(), link.direction(), link.path(), entry.established});
+  }
+  return links;
 }
 
 }  // namespace dig::node

@@ -83,7 +83,10 @@ class NodeCore final : private ProtocolHost,
 
   // --- what happened, told by the shell ---
   [[nodiscard]] bool admits(Instant now, const Endpoint& remote);
-  void handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote);
+  // Whoever was admitted is answered for by one of these. A carrier other than plain was taken off by the shell.
+  void handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote,
+                       Multiaddr::Carrier carrier = Multiaddr::Carrier::plain);
+  void handle_not_accepted(const Endpoint& remote) { limiter_.handshake_ended(remote.address); }
   void handle_dialled(Instant now, DialId dial, ConnectionId id, const Endpoint& local, const Endpoint& remote);
   void handle_dial_failed(Instant now, DialId dial, const Error& error);
   void handle_resolved(Instant now, ResolveId id, Result<std::vector<IpAddress>> addresses);
@@ -150,6 +153,8 @@ class NodeCore final : private ProtocolHost,
   void stop_app_stream(Instant now, ConnectionId connection, StreamId stream, std::uint64_t code);
 
   [[nodiscard]] NodeStatus snapshot() const;
+  // The established connections.
+  [[nodiscard]] std::vector<LinkStatus> links() const;
 
  private:
   struct ConnectOperation {
@@ -178,6 +183,7 @@ class NodeCore final : private ProtocolHost,
   struct DialRef {
     DiallingId dialling = 0;
     DialIndex index;
+    Multiaddr::Carrier carrier = Multiaddr::Carrier::plain;
   };
   struct LookUpRef {
     DiallingId dialling = 0;
@@ -263,6 +269,8 @@ class NodeCore final : private ProtocolHost,
                 std::optional<PeerId> expected);
   void push_identify(Instant now);
   void end_handshake(Link& entry);
+  // Of the address prefix from which this link came; nullptr unless it did.
+  [[nodiscard]] std::size_t* inbound_of(const PeerLink& link);
   void start_dialling(Instant now, Dialling dialling);
   // A relay or a bootstrap server: by its own addresses only, once for all who want it.
   void dial_server(Instant now, const DialOwner& owner, const PeerId& peer, const std::vector<Multiaddr>& addresses);
@@ -307,6 +315,7 @@ class NodeCore final : private ProtocolHost,
   std::map<ConnectionId, Link> links_;
   std::map<ConnectionId, Leaving> leaving_;
   std::multimap<PeerId, ConnectionId> peers_;
+  std::map<AcceptLimiter::Prefix, std::size_t> inbound_;  // connections that stand
   std::set<std::pair<Instant, ConnectionId>> schedule_;
   std::set<ConnectionId> touched_;
   std::vector<ConnectionId> closed_;

@@ -60,9 +60,10 @@ void NodeCore::drain_dialling(Instant now, DiallingId id) {
       put(ResolveName{look_up, std::move(resolve->name), resolve->family});
     } else if (const auto* dial = std::get_if<Reacher::DialDirect>(&*event)) {
       const DialId dial_id{next_id_++};
-      dials_[dial_id] = {id, dial->dial};
+      dials_[dial_id] = {id, dial->dial, dial->way.carrier};
       found->second.dials[dial->dial] = dial_id;
-      put(DialTcp{dial_id, dial->remote});
+      put(DialTcp{dial_id, dial->remote, dial->way.carrier, dial->way.tls_name, dial->way.http_host,
+                  found->second.peer});
     } else if (auto* circuit = std::get_if<Reacher::DialCircuit>(&*event)) {
       dial_circuit(now, id, *circuit);
     } else if (const auto* cancelled = std::get_if<Reacher::Cancel>(&*event)) {

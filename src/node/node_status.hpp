@@ -40,7 +40,6 @@ struct NodeStatus {
   std::size_t store_streams = 0;
   AcceptLimiter::Status accepts;
   NodeRoles roles;
-  std::vector<LinkStatus> links;
   std::vector<BootstrapStatus> bootstraps;
   std::vector<relay::KeptRelay> reservations;  // that this node has at relays
   relay::RelayStatus relay;                    // as a relay for others

@@ -18,6 +18,7 @@
 #include "store/chunk_set.hpp"
 #include "wire/hash256.hpp"
 #include "wire/manifest.hpp"
+#include "wire/multiaddr.hpp"
 
 namespace dig::node {
 
@@ -25,6 +26,11 @@ namespace dig::node {
 struct DialTcp {  // answered by handle_dialled or handle_dial_failed
   DialId dial;
   Endpoint remote;
+  // What the shell puts around the bytes, and for that what Multiaddr::StreamTarget says.
+  Multiaddr::Carrier carrier = Multiaddr::Carrier::plain;
+  std::string tls_name{};
+  std::string http_host{};
+  PeerId peer{};  // who is expected there
 };
 struct CancelDial {
   DialId dial;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A js-libp2p node with TCP, Noise, yamux, identify, ping and circuit relay v2, for the interop tests and the benchmarks.
+// A js-libp2p node with TCP, WebSocket, Noise, yamux, identify, ping and circuit relay v2, for the interop tests and the benchmarks.
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
@@ -9,6 +9,7 @@ import { identify, identifyPush } from '@libp2p/identify'
 import { peerIdFromMultihash, peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
+import { webSockets } from '@libp2p/websockets'
 import { createLibp2p } from 'libp2p'
 import { sha256 } from 'multiformats/hashes/sha2'
 
@@ -39,8 +40,8 @@ async function make_identity (kind) {
   return { key: await key_makers.ed25519(), wire_key, peer_id }
 }
 
-// Returns the node and the PeerId that others know it by. `role` is 'relay', or 'at' with the address of a relay to be
-// reached through.
+// Returns the node and the PeerId that others know it by. `role` is 'relay', 'websocket' to listen for WebSockets alone,
+// or 'at' with the address of a relay to be reached through.
 export async function make_js_node (kind = 'ed25519', role = undefined, relay = undefined) {
   const { key, wire_key, peer_id } = await make_identity(kind)
   const with_wire_key = make => components => make(new Proxy(components, {
@@ -48,8 +49,8 @@ export async function make_js_node (kind = 'ed25519', role = undefined, relay = 
   }))
   const node = await createLibp2p({
     privateKey: key,
-    addresses: { listen: ['/ip4/127.0.0.1/tcp/0', ...role === 'at' ? [`${relay}/p2p-circuit`] : []] },
-    transports: [tcp(), circuitRelayTransport()],
+    addresses: { listen: [`/ip4/127.0.0.1/tcp/0${role === 'websocket' ? '/ws' : ''}`, ...role === 'at' ? [`${relay}/p2p-circuit`] : []] },
+    transports: [tcp(), webSockets(), circuitRelayTransport()],
     connectionEncrypters: [with_wire_key(noise())],
     streamMuxers: [yamux()],
     services: {
