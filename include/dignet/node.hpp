@@ -41,6 +41,7 @@ struct NodeOptions {
   std::vector<std::string> public_ips{};          // published in place of the interfaces' addresses
   std::vector<std::uint16_t> extra_ports{};       // listened on, too; a Warning tells which could not be had
   std::string tls_certificates{};                 // PEM, its own first, for TLS on every port; else one is made
+  std::string authorities{};                      // PEM; trusted beside the system's, for TLS servers that are dialled
   std::string tls_key{};                          // PEM
   std::string redis{};  // redis://…: where it shares its directory with other bootstrap servers
 };

@@ -33,6 +33,7 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   shell.extra_ports = options.extra_ports;
   shell.tls_certificates = options.tls_certificates;
   shell.tls_key = options.tls_key;
+  shell.authorities = options.authorities;
   if (!options.redis.empty()) {
     DIG_TRY(shell.redis, dig::net::RedisUrl::parse(options.redis));
   }

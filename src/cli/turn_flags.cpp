@@ -89,7 +89,7 @@ Result<std::optional<Endpoint>> parse_endpoint(std::string_view flag, const std:
   return parse_flag<Endpoint>(flag, text);
 }
 
-Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags) {
+Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags, const std::optional<Certificate>& certificate) {
   net::TurnServiceOptions options;
   DIG_TRY(options.listen, parse_flags<Endpoint>("--listen", flags.listen));
   DIG_TRY(options.relay_ips, parse_flags<IpAddress>("--relay-ip", flags.relay_ips));
@@ -102,7 +102,6 @@ Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags) {
     }
   }
   DIG_TRY(options.credentials, credentials_of(flags));
-  DIG_TRY(const auto certificate, flags.certificate.read());
   if (certificate) {
     DIG_TRY(options.tls, net::make_turn_tls(certificate->chain, certificate->key));
   }

@@ -71,7 +71,6 @@ std::vector<StoreId> ids_of(const std::vector<store::StoreInfo>& stores) {
   return ids;
 }
 
-// What stands on several interfaces or families is told once a port.
 // One peer may have several addresses; `what` it is says the error.
 Result<std::map<PeerId, std::vector<Multiaddr>>> by_peer(const std::vector<Multiaddr>& addresses,
                                                          const std::string& what) {
@@ -152,13 +151,13 @@ Result<void> NodeShell::start_directory(const ShellOptions& options) {
   const Instant now = monotonic_now();
   core_->start_directory(now);
   DIG_CHECK(directory_keeper_->load(now, *core_));
-  return options.redis ? share_directory(*options.redis) : Result<void>();
+  return options.redis ? share_directory(*options.redis, options.authorities) : Result<void>();
 }
 
-Result<void> NodeShell::share_directory(const RedisUrl& url) {
+Result<void> NodeShell::share_directory(const RedisUrl& url, const std::string& authorities) {
   const auto warn = [this](const Error& why) { sink_(monotonic_now(), node::NodeFact{dignet::Warning{why}}); };
   DIG_TRY(directory_sharing_,
-          DirectorySharing::start(*loop_, *resolver_, rng_, {.url = url}, *directory_keeper_, *core_,
+          DirectorySharing::start(*loop_, *resolver_, rng_, {.url = url}, authorities, *directory_keeper_, *core_,
                                   {.pump = [this](Instant now) { pump(now); }, .warn = warn}));
   return {};
 }

@@ -61,10 +61,10 @@ struct ShellOptions {
   // PEM, for TLS on every port. Without them a certificate is made that is bound to the PeerId.
   std::string tls_certificates;
   std::string tls_key;
+  std::string authorities;  // PEM; trusted beside those of the system, for servers that are dialled over TLS
   // Without it, only Binding requests are answered.
   std::optional<TurnRole> turn;
-  PageSource pages;                     // without it: 404
-  std::vector<std::string> http_hosts;  // further names that pages may be asked for under
+  PageSource pages;  // without it: 404
   // Whether /ws addresses are told to others, behind the plain ones; /tls/ws too where `tls_certificates` are given,
   // as browsers believe no others.
   bool announces_websocket = true;
@@ -147,12 +147,12 @@ class NodeShell final : private PortOwner {
   void make_turn(const ShellOptions& options);
   [[nodiscard]] std::vector<Multiaddr> listening_addresses(const ShellOptions& options) const;
   void find_addresses(const ShellOptions& options);
-  void allow_hosts(const ShellOptions& options);
+  void allow_hosts();
   void end_ports();
   [[nodiscard]] Result<void> use_relays(const std::vector<Multiaddr>& relays);
   [[nodiscard]] Result<void> use_bootstraps(const ShellOptions& options);
   [[nodiscard]] Result<void> start_directory(const ShellOptions& options);
-  [[nodiscard]] Result<void> share_directory(const RedisUrl& url);
+  [[nodiscard]] Result<void> share_directory(const RedisUrl& url, const std::string& authorities);
   [[nodiscard]] Result<void> start_publishing(const ShellOptions& options);
 
   // PortOwner

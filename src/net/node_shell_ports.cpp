@@ -68,6 +68,7 @@ Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t m
   make_turn(options);
   streams_->set_turn(turn_.get());
   streams_->set_pages(options.pages);
+  streams_->set_authorities(options.authorities);
   if (options.listen) {
     DIG_TRY(const TlsContexts tls, make_port_tls(identity_, options.tls_certificates, options.tls_key));
     streams_->set_tls(tls.stream);
@@ -75,7 +76,7 @@ Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t m
     DIG_CHECK(bind(options));
   }
   find_addresses(options);
-  allow_hosts(options);
+  allow_hosts();
   return {};
 }
 
@@ -161,10 +162,9 @@ void NodeShell::find_addresses(const ShellOptions& options) {
   }
 }
 
-void NodeShell::allow_hosts(const ShellOptions& options) {
+void NodeShell::allow_hosts() {
   std::set<std::string> hosts;
   const auto add = [&](const std::string& host) { hosts.insert(http::to_lower(host)); };
-  for (const std::string& host : options.http_hosts) add(host);
   for (const Multiaddr& address : addresses_) add(address.host());
   for (const InterfaceAddress& interface : interface_addresses()) add(interface.address.to_string());
   streams_->set_hosts(std::move(hosts));

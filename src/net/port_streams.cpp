@@ -508,7 +508,7 @@ Result<std::unique_ptr<PortStreams::Machine>> PortStreams::make_layers(Instant n
 // multistream-select and Noise show in clear.
 Result<crypto::TlsSession> PortStreams::make_tls(Instant now, const StreamDial& wanted) {
   if (!client_tls_) {
-    DIG_TRY(authorities_, crypto::TlsTrust::authorities(true));
+    DIG_TRY(authorities_, crypto::TlsTrust::authorities(true, more_authorities_));
     DIG_TRY(client_tls_, crypto::TlsContext::create(crypto::TlsTransport::stream,
                                                     {.role = crypto::TlsRole::client, .alpn = {"http/1.1"}}));
   }

@@ -97,6 +97,8 @@ class PortStreams final : private TransportOwner, private StreamCarrier {
   void set_tls(std::shared_ptr<const crypto::TlsContext> context) { tls_ = std::move(context); }
   // Where STUN goes; it must outlive the streams. Without it, STUN is refused.
   void set_turn(TurnShard* shard) { turn_ = shard; }
+  // PEM of authorities that are trusted beside those of the system, for what is dialled from now on.
+  void set_authorities(std::string pem) { more_authorities_ = std::move(pem); }
   void set_pages(PageSource pages) { pages_ = std::move(pages); }
   // What a page may be asked for as, besides the address that was connected to and "localhost": names in lower case,
   // addresses as text. Everything else is answered with 421, so that no web page can make a browser read ours under a
@@ -185,6 +187,7 @@ class PortStreams final : private TransportOwner, private StreamCarrier {
   Limits limits_;
   std::shared_ptr<const crypto::TlsContext> tls_;
   std::shared_ptr<const crypto::TlsContext> client_tls_;  // made with the first dial that needs it
+  std::string more_authorities_;
   std::optional<crypto::TlsTrust> authorities_;           // the same
   TurnShard* turn_ = nullptr;
   PageSource pages_;
