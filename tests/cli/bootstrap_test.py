@@ -130,9 +130,9 @@ class BootstrapTest(harness.CommandTest):
         _, ready = self.bootstrap("--domain", "bootstrap.example", "--public-ip", "203.0.113.7", "--public-ip",
                                   "2001:db8::7")
         port = next(iter(ready["ports"].values()))
+        plain = [f"/dns/bootstrap.example/tcp/{port}", f"/ip4/203.0.113.7/tcp/{port}", f"/ip6/2001:db8::7/tcp/{port}"]
         self.assertEqual([address.rsplit("/p2p/", 1)[0] for address in ready["addresses"]],
-                         [f"/dns/bootstrap.example/tcp/{port}", f"/ip4/203.0.113.7/tcp/{port}",
-                          f"/ip6/2001:db8::7/tcp/{port}"])
+                         plain + [f"{address}/ws" for address in plain])
         for flags in (("--public-ip", "bootstrap.example"), ("--domain", "no/name")):
             result = harness.run("--home", self.home("other"), "bootstrap", *flags)
             self.assertEqual(result.code, 2, result)
