@@ -124,7 +124,7 @@ void add_turn_flags(CLI::App& app, TurnFlags& flags) {
   app.add_option("--listen", flags.listen, "Address and port for UDP and TCP (default: all addresses, 3478)")
       ->type_name("IP:PORT");
   app.add_option("--realm", flags.realm, "Realm of the credentials")->type_name("NAME")->capture_default_str();
-  app.add_option("--user", flags.users, "A user with a password, both visible in the list of processes")
+  app.add_option("--user", flags.users, "A user with a password; --user-file keeps it out of the shell's history")
       ->type_name("NAME:PASS");
   app.add_option("--user-file", flags.user_files, "File with lines NAME:PASS, not readable by everybody")
       ->type_name("FILE");

@@ -123,13 +123,17 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
   void handle_trouble(const Error& why) override { start_over(why); }
 
   // --- up and down ---
-  [[nodiscard]] bool is_connected() const { return write_state_.has_value() && read_state_.has_value(); }
+  // Empty: nothing is known yet.
+  using Connection = std::optional<Result<void>>;
 
-  void handle_connection(Result<void>& of, Result<void> state) {
+  [[nodiscard]] bool is_connected() const {
+    return write_state_ && write_state_->has_value() && read_state_ && read_state_->has_value();
+  }
+
+  void handle_connection(Connection& of, Result<void> state) {
     of = std::move(state);
-    if (!write_state_) return go_down(write_state_.error());
-    if (!read_state_) return go_down(read_state_.error());
-    start_sync();
+    if (!of->has_value()) return go_down(of->error());
+    if (is_connected()) start_sync();
   }
 
   void go_down(const Error& why) {
@@ -306,7 +310,7 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
           handle_epoch(reply.text() != nullptr ? *reply.text() : "");
           if (generation != generation_) return {};
           if (changes_.has_gap) {
-            start_sync();
+            sync_soon();
           } else {
             last_change_ = changes_.last;
             fetch(std::move(changes_.rows), [this] { follow(); });
@@ -374,8 +378,8 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
   std::shared_ptr<const int> alive_ = std::make_shared<const int>(0);
   ReplicaStatus status_;
 
-  Result<void> write_state_ = fail(Errc::redis_down);
-  Result<void> read_state_ = fail(Errc::redis_down);
+  Connection write_state_;
+  Connection read_state_;
   std::optional<bool> told_;
   bool has_warned_ = false;
   Phase phase_ = Phase::down;

@@ -131,6 +131,7 @@ class DirectoryReplicaTest : public store::testing::DiskTest {
     const auto data = folder() / "redis";
     std::filesystem::create_directories(data);
     redis_.emplace(port_, RedisServer::durable(data));
+    EXPECT_TRUE(ask({"PING"}));  // it answers from here on
   }
   void restart_redis_empty() {
     redis_.reset();
@@ -347,23 +348,27 @@ TEST_F(DirectoryReplicaTest, ARemovalThatRedisMissedReachesEverybody) {
 
 TEST_F(DirectoryReplicaTest, GarbageIsTakenOutAndBelievedByNobody) {
   start_redis();
+  const TestNode carol(3);
+  const TestNode dave(4);
   ASSERT_TRUE(ask({"SET", "dignet:directory:row:nobody", "x"}));
-  ASSERT_TRUE(ask({"SET", key_of(bob_), "not a hash"}));
+  ASSERT_TRUE(ask({"SET", key_of(carol), "not a hash"}));
   ASSERT_TRUE(ask({"HSET", "dignet:directory:row:12D3KooW", "0", "x"}));
-  ASSERT_TRUE(ask({"HSET", key_of(alice_), "0", "x", "x", "y", "2", std::string(100'000, 'z')}));
+  ASSERT_TRUE(ask({"HSET", key_of(dave), "0", "x", "x", "y", "2", std::string(100'000, 'z')}));
   ASSERT_TRUE(ask({"LPUSH", "dignet:directory:changes", "not a stream"}));
   ASSERT_TRUE(ask({"LPUSH", "dignet:directory:epoch", "not a word"}));
-  // A row in the right form with the highest sequence, which its peer never signed.
-  store::DirectoryRow forged{.peer = alice_.peer(),
-                             .slot = 0,
-                             .sequence = wall_ms() + 1'000'000,
-                             .source = 1,
-                             .lifetime = 1h,
-                             .kept = 2h,
-                             .envelope = alice_.signed_record(wall_ms() + 1'000'000)};
-  forged.envelope.back() ^= std::byte{1};
-  ASSERT_TRUE(ask({"HSET", key_of(TestNode(3)), "0", std::string(as_text(store::encode_shared_row(forged)))}));
-  ASSERT_TRUE(ask({"HSET", key_of(alice_), "0", std::string(as_text(store::encode_shared_row(forged)))}));
+  // Rows in the right form with the highest sequence, which their peers never signed.
+  for (const TestNode* node : {&alice_, &bob_}) {
+    store::DirectoryRow forged{.peer = node->peer(),
+                               .slot = 0,
+                               .sequence = wall_ms() + 1'000'000,
+                               .source = 1,
+                               .lifetime = 1h,
+                               .kept = 2h,
+                               .envelope = node->signed_record(wall_ms() + 1'000'000)};
+    forged.envelope.back() ^= std::byte{1};
+    ASSERT_TRUE(ask({"DEL", key_of(*node)}));
+    ASSERT_TRUE(ask({"HSET", key_of(*node), "0", std::string(as_text(store::encode_shared_row(forged)))}));
+  }
   Server& one = make_server("one");
   Server& two = make_server("two");
   EXPECT_TRUE(wait([&] { return one.replica().snapshot().dropped + two.replica().snapshot().dropped >= 2; }));
@@ -372,7 +377,21 @@ TEST_F(DirectoryReplicaTest, GarbageIsTakenOutAndBelievedByNobody) {
   EXPECT_EQ(ask({"HEXISTS", key_of(alice_), "0"})->number(), 0);
   EXPECT_TRUE(registers(one, alice_, wall_ms()));
   EXPECT_TRUE(registers(two, bob_, wall_ms()));
-  EXPECT_TRUE(wait([&] { return one.knows(bob_) && two.knows(alice_); }, 2s));
+  EXPECT_TRUE(registers(one, carol, wall_ms()) && registers(two, dave, wall_ms()));
+  EXPECT_TRUE(wait([&] { return one.live() == 4 && two.live() == 4; }, 2s));
+}
+
+TEST_F(DirectoryReplicaTest, AStreamOfSomebodyElseIsReplacedAndEverybodyHearsOfIt) {
+  start_redis();
+  ASSERT_TRUE(ask({"XADD", "dignet:directory:changes", "*", "k", "x"}));
+  Server& one = make_server("one");
+  Server& two = make_server("two");
+  ASSERT_TRUE(wait_up(one) && wait_up(two));
+  ASSERT_TRUE(registers(one, alice_, wall_ms()));
+  EXPECT_TRUE(wait([&] { return two.knows(alice_); }, 2s));
+  ASSERT_TRUE(ask({"XADD", "dignet:directory:changes", "*", "k", "x"}));  // under those that read it
+  one.register_node(bob_, {bob_.signed_record(wall_ms())});
+  EXPECT_TRUE(wait([&] { return two.knows(bob_) && one.is_up() && two.is_up(); }, k_heal));
 }
 
 TEST_F(DirectoryReplicaTest, AReaderThatFellBehindReadsAllAnew) {

@@ -25,7 +25,15 @@ local server, new_epoch, limit = ARGV[1], ARGV[2], ARGV[3]
 
 local epoch = redis.pcall('GET', epoch_key)
 if type(epoch) ~= 'string' then epoch = new_epoch end
--- Without an operation this asks whether Redis takes anything at all.
+if #KEYS == 2 then
+  -- Nothing to put: asks whether Redis takes anything at all, and whether the stream is one of ours.
+  local info = redis.pcall('XINFO', 'STREAM', stream)
+  local last = ''
+  for i = 1, #info - 1, 2 do
+    if info[i] == 'last-generated-id' then last = info[i + 1] end
+  end
+  if not last:match('^0%-') and redis.call('DEL', stream) == 1 then epoch = new_epoch end
+end
 if epoch == new_epoch or #KEYS == 2 then redis.call('SET', epoch_key, epoch) end
 
 local function get(key, slot)
@@ -142,6 +150,8 @@ if redis.pcall('HGET', KEYS[1], ARGV[1]) == ARGV[2] then return redis.call('HDEL
 return 0
 )";
 
+constexpr std::int64_t k_max_slot = 999;  // of what is read; few of them are in use
+
 Error not_ours(std::string what) { return Error(Errc::malformed, "Redis answers with something else: " + what); }
 
 std::string text_of(const Bytes& bytes) { return std::string(as_text(bytes)); }
@@ -251,7 +261,8 @@ Result<RowsRead> RedisDirectory::read_rows(const RedisReply& reply, std::span<co
     for (std::size_t at = 1; at < row->size(); at += 2) {
       const auto slot = (*row)[at].number();
       const std::string* const value = (*row)[at + 1].text();
-      if (!slot || *slot < 0 || *slot > 999 || value == nullptr) return std::unexpected(not_ours("the slots of a row"));
+      if (!slot || *slot < 0 || *slot > k_max_slot || value == nullptr)
+        return std::unexpected(not_ours("the slots of a row"));
       read.values.push_back(
           {.peer = wanted[i].peer,
            .slot = static_cast<std::uint32_t>(*slot),
@@ -261,7 +272,11 @@ Result<RowsRead> RedisDirectory::read_rows(const RedisReply& reply, std::span<co
   }
   if (*stopped == 0) return read;
   const auto rest = wanted.subspan(static_cast<std::size_t>(*stopped) - 1);
-  if (read.values.empty() || *next_slot < 0) return std::unexpected(not_ours("no row fits"));
+  // It has to get on.
+  const bool is_further = *stopped > 1 || std::cmp_greater(*next_slot, rest.front().slots.front());
+  if (read.values.empty() || *next_slot < 0 || *next_slot > k_max_slot || !is_further) {
+    return std::unexpected(not_ours("no row fits"));
+  }
   read.rest.assign(rest.begin(), rest.end());
   std::vector<std::uint32_t>& slots = read.rest.front().slots;
   if (read.rest.front().is_all_after) {

@@ -76,6 +76,11 @@ class Bootstrap:
         ready = self.node.output.json_until(lambda line: line.get("event") == "ready")
         self.address = ready["addresses"][0]
 
+    def drain(self):
+        """Reads its events away, so that it never waits for us."""
+        if self.node is not None:
+            self.node.output.stream.read()
+
     def kill(self):
         if self.node is not None:
             self.node.stop(signal.SIGKILL)
@@ -177,6 +182,12 @@ class TwoBootstrapsTest(harness.CommandTest):
         if answer["replicated"]:
             self.replicated[peer] = max(answer["sequence"], self.replicated.get(peer, 0))
 
+    def take_answers(self, patience):
+        for answer in self.peers.answers(patience):
+            self.take(answer)
+        for server in self.servers.values():
+            server.drain()
+
     def run_for(self, seconds):
         """Registrations and look-ups, as they come."""
         end = time.monotonic() + seconds
@@ -184,8 +195,7 @@ class TwoBootstrapsTest(harness.CommandTest):
             self.register_one()
             if self.up():
                 self.look_up_one(self.random.choice(self.up()), self.random.randrange(PEERS))
-            for answer in self.peers.answers(min(left, 0.02)):
-                self.take(answer)
+            self.take_answers(min(left, 0.02))
 
     # --- what must hold ---
 
@@ -200,8 +210,7 @@ class TwoBootstrapsTest(harness.CommandTest):
             self.register_one()
             asked = time.monotonic()
             while any((name, peer) not in self.known for peer in missing) and time.monotonic() < asked + 5:
-                for answer in self.peers.answers(0.02):
-                    self.take(answer)
+                self.take_answers(0.02)
             for peer, sequence in list(missing.items()):
                 answer = self.known.get((name, peer), {"ok": False})
                 # A registration that comes between the two questions changes the store: asked again.
