@@ -208,6 +208,7 @@ TEST_F(OnePortTest, a_port_that_cannot_be_had_is_a_warning_and_the_node_goes_on)
   const auto rows = node.shell().ports();
   ASSERT_EQ(rows.size(), 2U);
   EXPECT_EQ(rows[1].purpose, "one-port-" + std::to_string(free));
+  EXPECT_EQ(node.shell().addresses().front(), address_of(node, Multiaddr::Carrier::plain));  // the main port first
   PortClient browser({IpAddress::loopback(IpFamily::v4), free});
   browser.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
   EXPECT_THAT(browser.receive(), StartsWith("HTTP/1.1 404 "));
