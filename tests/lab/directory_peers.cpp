@@ -273,6 +273,7 @@ class Driver {
   Driver(net::Loop& loop, std::uint64_t seed) : loop_(loop), seed_(seed) {}
 
   void watch() {
+    watch_.reset();  // a descriptor has one at a time
     watch_ = std::make_unique<net::ReadableWatch>(loop_, STDIN_FILENO, [this] { handle_input(); });
   }
 
