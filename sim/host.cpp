@@ -77,6 +77,11 @@ const node::ConnectEnded* Host::connected(node::OperationId operation) const {
   return found == connected_.end() ? nullptr : &found->second;
 }
 
+const node::TurnCredentialsEnded* Host::turn_credentials(node::OperationId operation) const {
+  const auto found = turn_credentials_.find(operation);
+  return found == turn_credentials_.end() ? nullptr : &found->second;
+}
+
 // --- life and death ---------------------------------------------------------------------------------------------
 
 void Host::restart() {
@@ -141,6 +146,7 @@ void Host::stop(bool says_so) {
   dials_.clear();
   fetched_.clear();
   connected_.clear();
+  turn_credentials_.clear();
   disk_.close_all_partials();
 }
 
@@ -259,6 +265,8 @@ void Host::keep_fact(node::NodeOutput& output) {
     std::ranges::move(found->errors, std::back_inserter(search.errors));
   } else if (auto* connect = std::get_if<node::ConnectEnded>(&output)) {
     connected_.emplace(connect->operation, std::move(*connect));
+  } else if (auto* turn = std::get_if<node::TurnCredentialsEnded>(&output)) {
+    turn_credentials_.emplace(turn->operation, std::move(*turn));
   } else if (on_app_fact_) {
     on_app_fact_(output);
   }

@@ -57,6 +57,7 @@ class Host final : private SocketOwner {
   [[nodiscard]] const node::FetchEnded* fetched(node::OperationId operation) const;
   [[nodiscard]] const node::ConnectEnded* connected(node::OperationId operation) const;
   [[nodiscard]] const std::vector<dignet::NodeEvent>& events() const noexcept { return node_events_; }
+  [[nodiscard]] const node::TurnCredentialsEnded* turn_credentials(node::OperationId operation) const;
   // What a search for holders has found so far, and whether it is over.
   struct Search {
     std::vector<directory::VerifiedRecord> records;
@@ -128,6 +129,7 @@ class Host final : private SocketOwner {
   std::map<DialToken, node::DialId> dials_;
   std::map<node::OperationId, node::FetchEnded> fetched_;
   std::map<node::OperationId, node::ConnectEnded> connected_;
+  std::map<node::OperationId, node::TurnCredentialsEnded> turn_credentials_;
   std::map<node::OperationId, Search> searches_;
   // The directory on disk, which outlives a crash: with when each row was written.
   struct StoredRow {

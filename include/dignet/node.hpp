@@ -44,6 +44,12 @@ struct NodeOptions {
   std::string authorities{};                      // PEM; trusted beside the system's, for TLS servers that are dialled
   std::string tls_key{};                          // PEM
   std::string redis{};  // redis://…: where it shares its directory with other bootstrap servers
+  // A TURN server for peers, offered while it can be reached (see TurnRoleChanged): between two peers who both ask for
+  // it, or, open, to any public address from ports of its own.
+  bool is_turn_relay = false;
+  bool is_turn_open = false;
+  std::uint64_t turn_max_bits_per_second = 10'000'000;      // of all together; 0: no limit
+  std::uint64_t turn_max_bytes_per_month = 50'000'000'000;  // of data, each byte once; 0: no limit
 };
 
 struct NodeIdentity {

@@ -44,6 +44,15 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
     shell.public_ips.push_back(*address);
   }
   shell.home = options.home;
+  if (options.is_turn_relay) {
+    shell.turn_relay = dig::net::NodeTurnOptions{
+        .kind = options.is_turn_open ? dig::TurnRelayKind::open : dig::TurnRelayKind::pair,
+        .has_tls = !shell.tls_certificates.empty(),
+        .max_bits_per_second = options.turn_max_bits_per_second,
+        .max_bytes_per_month = options.turn_max_bytes_per_month,
+        .volume_file = options.home / "turn.volume",
+    };
+  }
   shell.agent_version = std::string("dignet/") + k_version;
   return shell;
 }

@@ -10,6 +10,7 @@
 #include "cli/report.hpp"
 #include "cli/serving.hpp"
 #include "cli/session.hpp"
+#include "cli/turn_relay_flags.hpp"
 #include "service/bootstrap_pages.hpp"
 
 namespace dig::cli {
@@ -24,6 +25,7 @@ struct BootstrapFlags {
   std::vector<std::uint16_t> http_ports;
   CertificateFlags certificate;
   std::string redis;
+  TurnRelayFlags turn{.is_bootstrap = true};
 };
 
 // The address that others are most likely to reach: what the owner has named, else the first one that is not loopback.
@@ -60,6 +62,7 @@ Result<dignet::NodeOptions> bootstrap_options(const Context& context, const Boot
   const bool has_defaults = options.listen_addresses.empty();
   options.extra_ports = flags.http_ports.empty() && has_defaults ? k_http_ports : flags.http_ports;
   options.redis = flags.redis.empty() ? context.settings.redis.value_or("") : flags.redis;
+  flags.turn.apply(options, context.settings);
   return options;
 }
 
@@ -106,6 +109,7 @@ Action define_bootstrap(CLI::App& app) {
                  "Share the directory with other bootstrap servers through this Redis server: "
                  "redis://[user:password@]host[:port][/database], rediss:// for TLS")
       ->type_name("URL");
+  flags->turn.define(app);
   app.footer(
       "Examples:\n  dignet bootstrap\n  dignet bootstrap --domain bootstrap.example\n"
       "  dignet bootstrap --public-ip 203.0.113.7 --port 4001\n"

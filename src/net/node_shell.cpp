@@ -5,7 +5,6 @@
 #include <list>
 #include <map>
 #include <mutex>
-#include <set>
 #include <utility>
 
 #include "net/clock.hpp"
@@ -115,6 +114,7 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
   shell->core_->set_wall_clock(monotonic_now(), wall_now());
   shell->core_->set_relay(monotonic_now(), options.is_relay || options.is_bootstrap);
   if (options.is_bootstrap) DIG_CHECK(shell->start_directory(options));
+  shell->prepare_turn(options);
   DIG_CHECK(shell->use_relays(options.relays));
   DIG_CHECK(shell->use_bootstraps(options));
   if (options.listen && !options.bootstraps.empty()) DIG_CHECK(shell->start_publishing(options));
@@ -210,10 +210,12 @@ void NodeShell::stop() {
   timer_.reset();
   resolver_.reset();
   end_ports();
+  keep_last_turn_volume();
   core_.reset();
 }
 
 void NodeShell::end_ports() {
+  end_turn();
   turn_.reset();
   datagrams_.reset();
   streams_.reset();
@@ -297,6 +299,8 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
     ask_disk(std::move(*disk));
   } else if (auto* rows = std::get_if<node::PersistDirectory>(&output)) {
     directory_keeper_->persist(std::move(*rows));
+  } else if (const auto* serve = std::get_if<node::ServeTurn>(&output)) {
+    turn_->set_relay_addresses(serve->relay_v4, serve->relay_v6);
   } else if (const auto* used = std::get_if<node::SequenceUsed>(&output)) {
     sequence_ = used->sequence;
     keep_sequence();

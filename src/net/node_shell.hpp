@@ -20,6 +20,7 @@
 #include "net/directory_keeper.hpp"
 #include "net/directory_sharing.hpp"
 #include "net/loop.hpp"
+#include "net/node_turn.hpp"
 #include "net/port_datagrams.hpp"
 #include "net/port_manager.hpp"
 #include "net/port_streams.hpp"
@@ -64,6 +65,8 @@ struct ShellOptions {
   std::string authorities;  // PEM; trusted beside those of the system, for servers that are dialled over TLS
   // Without it, only Binding requests are answered.
   std::optional<TurnRole> turn;
+  // In its place: a TURN server for peers, who get credentials of the core.
+  std::optional<NodeTurnOptions> turn_relay;
   PageSource pages;  // without it: 404
   // Whether /ws addresses are told to others, behind the plain ones; /tls/ws too where `tls_certificates` are given,
   // as browsers believe no others.
@@ -149,6 +152,12 @@ class NodeShell final : private PortOwner {
   void find_addresses(const ShellOptions& options);
   void allow_hosts();
   void end_ports();
+  // node_shell_turn.cpp
+  [[nodiscard]] TurnRole turn_role(const ShellOptions& options) const;
+  void prepare_turn(const ShellOptions& options);
+  void keep_turn_volume();
+  void end_turn();
+  void keep_last_turn_volume();
   [[nodiscard]] Result<void> use_relays(const std::vector<Multiaddr>& relays);
   [[nodiscard]] Result<void> use_bootstraps(const ShellOptions& options);
   [[nodiscard]] Result<void> start_directory(const ShellOptions& options);
@@ -189,7 +198,12 @@ class NodeShell final : private PortOwner {
   std::unique_ptr<PortStreams> streams_;
   std::unique_ptr<PortDatagrams> datagrams_;
   std::unique_ptr<TurnShard> turn_;  // ends before those that carry its bytes
-  std::vector<Error> warnings_;      // until there is somebody to be told
+  std::unique_ptr<NodeTurn> node_turn_;
+  std::filesystem::path turn_volume_file_;
+  turn::MonthlyVolume::State kept_turn_volume_;  // on disk
+  std::optional<turn::MonthlyVolume::State> last_turn_volume_;
+  bool is_keeping_turn_volume_ = false;
+  std::vector<Error> warnings_;  // until there is somebody to be told
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<Timer> timer_;
   std::unique_ptr<WorkerPool> pool_;

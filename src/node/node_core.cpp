@@ -31,6 +31,7 @@ NodeCore::NodeCore(const Identity& identity, Rng& rng, Config config)
       relay_(identity, rng, *this, config_.limits.relay),
       keeper_(identity.peer_id(), rng, config_.limits.reservations),
       directory_clients_(identity, rng, *this),
+      turn_(identity.peer_id(), rng, *this, config_.limits.turn),
       protocols_{std::string(identify::k_protocol), std::string(identify::k_push_protocol),
                  std::string(ping::k_protocol), std::string(k_store_protocol), std::string(relay::k_stop_protocol)} {
   relay_.server().set_mode(relay::RelayMode::off);
@@ -198,6 +199,7 @@ std::unique_ptr<StreamHandler> NodeCore::make_handler(Instant now, PeerLink& lin
   if (protocol == identify::k_push_protocol) return identify_.make_push_receiver(now, link);
   if (protocol == relay::k_hop_protocol) return relay_.make_hop_handler(now, link);
   if (protocol == k_directory_protocol && directory_) return directory_->make_handler(now, link);
+  if (protocol == turn_credentials::k_protocol) return turn_.make_handler(now, link);
   if (protocol == relay::k_stop_protocol) return make_circuit_responder(now, *this, link.id());
   if (links_.at(link.id()).app_streams >= config_.limits.max_app_streams_per_connection) return nullptr;
   AppStreamSink& sink = *this;

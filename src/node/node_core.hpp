@@ -29,6 +29,8 @@
 #include "node/reacher.hpp"
 #include "node/relay_service.hpp"
 #include "node/store_service.hpp"
+#include "node/turn_credential_service.hpp"
+#include "node/turn_offer.hpp"
 #include "proto/yamux/session.hpp"
 #include "wire/identity.hpp"
 #include "wire/multiaddr.hpp"
@@ -48,7 +50,8 @@ class NodeCore final : private ProtocolHost,
                        private RelayHost,
                        private CircuitClientHost,
                        private DirectoryHost,
-                       private DirectoryClientHost {
+                       private DirectoryClientHost,
+                       private TurnCredentialHost {
  public:
   struct Limits {
     std::size_t max_connections = 512;
@@ -68,6 +71,7 @@ class NodeCore final : private ProtocolHost,
     relay::RelayServer::Limits relay;
     relay::ReservationKeeper::Limits reservations;
     DirectoryService::Limits directory;
+    TurnCredentialService::Limits turn;
 
     // Everybody stays connected with a bootstrap server, and many of them are reached through it only.
     [[nodiscard]] static Limits of_bootstrap();
@@ -139,6 +143,16 @@ class NodeCore final : private ProtocolHost,
   void set_stores(Instant now, std::vector<StoreId> stores);
   // Told by HoldersFound.
   OperationId find_holders(Instant now, const StoreId& store);
+  // TURN for peers (node_core_turn.cpp). Offered while its owner wants it and it can be reached; `why` is told to the
+  // user where this turns the offer on or off. The server itself is the shell's, told by ServeTurn, and takes the
+  // credentials that are given here.
+  void set_turn_wish(Instant now, std::optional<TurnWish> wish, std::string why);
+  // Where the one port has been found to be reachable from outside; nowhere: not at all.
+  void set_turn_reachable(Instant now, std::vector<Multiaddr> addresses, std::string why);
+  [[nodiscard]] const turn::CredentialSource& turn_credentials() const noexcept { return turn_.source(); }
+  // Asks the peer of a connection for credentials with which this node reaches `target` through its TURN server. Told
+  // by TurnCredentialsEnded.
+  OperationId ask_turn_credentials(Instant now, ConnectionId relay, const PeerId& target);
   // Of a fetch whose spec says that more holders come; `more_come`: these are not the last.
   void add_holders(Instant now, OperationId fetch, std::vector<HolderSpec> holders, bool more_come);
   [[nodiscard]] Result<void> want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count);
@@ -224,7 +238,7 @@ class NodeCore final : private ProtocolHost,
   void remove_app_stream(AppStream& stream) override;
   void keep_rest(AppStream& stream, AppStreamRest rest) override;
 
-  // RelayHost
+  // RelayHost; the time of the day also for TurnCredentialHost
   [[nodiscard]] PeerLink* find_direct_link(const PeerId& peer, std::optional<ConnectionId> except) override;
   void mark_stream_active(ConnectionId connection, StreamId stream) override {
     active_streams_.emplace(connection, stream);
@@ -263,6 +277,7 @@ class NodeCore final : private ProtocolHost,
   void connect_relay(Instant now, relay::ConnectRelay& wanted);
   void handle_keeper_connected(Instant now, relay::AttemptId attempt, const Result<ConnectionId>& connection);
   void publish_addresses(Instant now);
+  void update_turn_role(Instant now, std::string why);
   [[nodiscard]] NodeRoles roles() const;
 
   void add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
@@ -304,6 +319,9 @@ class NodeCore final : private ProtocolHost,
   relay::ReservationKeeper keeper_;
   std::optional<DirectoryService> directory_;  // in the role of a bootstrap server
   DirectoryClients directory_clients_;
+  TurnCredentialService turn_;
+  std::optional<TurnWish> turn_wish_;
+  std::vector<Multiaddr> turn_reachable_;
   std::vector<Multiaddr> own_addresses_;  // without relayed ones
   struct WallClock {
     Instant at;

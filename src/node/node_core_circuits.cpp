@@ -346,6 +346,9 @@ NodeRoles NodeCore::roles() const {
   NodeRoles roles;
   if (std::ranges::find(protocols_, relay::k_hop_protocol) != protocols_.end()) roles.add(NodeRole::relay);
   if (directory_) roles.add(NodeRole::bootstrap);
+  if (const auto& turn = turn_.offer()) {
+    roles.add(turn->kind == TurnRelayKind::pair ? NodeRole::turn_pair_relay : NodeRole::turn_open_relay);
+  }
   return roles;
 }
 

@@ -54,6 +54,11 @@ struct NodeEventLog {
   void operator()(const dignet::ReservationLost& event) const {
     log.warn("reservation_lost" + field("relay", event.relay_peer_id) + field("reason", event.reason.message()));
   }
+  void operator()(const dignet::TurnRoleChanged& event) const {
+    log.info(std::string("turn_role ") + (event.is_on ? "on" : "off") + field("kind", event.kind) +
+             field("why", event.why));
+    for (const std::string& server : event.servers) log.info("turn_server" + field("uri", server));
+  }
   void operator()(const dignet::Warning& event) const {
     log.warn("warning" + field("code", event.error.info().code) + field("detail", event.error.message()));
   }

@@ -91,6 +91,13 @@ TEST(JsonForms, WhatAPeerSaysCannotReachATerminal) {
   EXPECT_EQ(event.at("addresses").as_array().size(), 64U);
 }
 
+TEST(JsonForms, TheTurnRoleSaysWhereAndWhy) {
+  EXPECT_EQ(to_line(node_event_form(dignet::TurnRoleChanged{
+                .is_on = true, .kind = "pair", .servers = {"turn:192.0.2.1:4001"}, .why = "it can be reached"})),
+            R"({"event":"turn_role","state":"on","kind":"pair","servers":["turn:192.0.2.1:4001"],)"
+            R"("why":"it can be reached"})");
+}
+
 TEST(JsonForms, EveryCodeIsFoundByItsText) {
   EXPECT_EQ(find_error("DN-CTL-002"), Errc::not_running);
   EXPECT_EQ(find_error("DN-GEN-001"), Errc::internal);
