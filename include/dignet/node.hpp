@@ -33,7 +33,10 @@ struct NodeOptions {
   std::vector<std::string> announce_addresses{};  // published in place of the addresses found
   std::string tiers{};                            // "1-4", "direct,peer-turn"; empty: all
   std::vector<std::string> relays{};              // multiaddrs with /p2p: circuit relays to be reached through
-  bool is_relay = false;                          // relays for others, within limits
+  // Roles. Each is on only while others were seen to reach this node, or `announce_addresses` says so.
+  bool is_relay = false;          // relays for others, within limits
+  bool is_autonat_server = true;  // tells others whether they can be reached, within limits (AutoNAT v2)
+  bool forces_roles = false;      // this node is known to be reachable: its roles need no proof. For bootstrap servers
 };
 
 struct NodeIdentity {

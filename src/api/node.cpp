@@ -21,6 +21,8 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   DIG_TRY(shell.announce_addresses, parse_addresses(options.announce_addresses));
   DIG_TRY(shell.relays, parse_addresses(options.relays));
   shell.is_relay = options.is_relay;
+  shell.is_autonat_server = options.is_autonat_server;
+  shell.forces_roles = options.forces_roles;
   shell.agent_version = std::string("dignet/") + k_version;
   return shell;
 }

@@ -92,7 +92,9 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
   if (options.listen) DIG_CHECK(shell->bind(options));
   shell->find_addresses(options);
   shell->core_->set_wall_clock(monotonic_now(), wall_now());
+  shell->core_->force_roles(monotonic_now(), options.forces_roles);
   shell->core_->set_relay(monotonic_now(), options.is_relay);
+  shell->core_->set_autonat_server(monotonic_now(), options.is_autonat_server);
   DIG_CHECK(shell->use_relays(options.relays));
   return shell;
 }
@@ -119,15 +121,15 @@ Result<void> NodeShell::bind(const ShellOptions& options) {
 }
 
 void NodeShell::find_addresses(const ShellOptions& options) {
-  std::vector<Multiaddr> plain = options.announce_addresses;
-  if (plain.empty()) {
-    const auto interfaces = interface_addresses();
-    for (const Endpoint& bound : transports_->listening()) {
-      for (const Endpoint& endpoint : dialable_endpoints(bound, interfaces)) plain.push_back(Multiaddr::tcp(endpoint));
+  std::vector<Multiaddr> listening;
+  const auto interfaces = interface_addresses();
+  for (const Endpoint& bound : transports_->listening()) {
+    for (const Endpoint& endpoint : dialable_endpoints(bound, interfaces)) {
+      listening.push_back(Multiaddr::tcp(endpoint));
     }
   }
-  core_->set_addresses(monotonic_now(), plain);
-  for (const Multiaddr& address : plain) {
+  core_->set_addresses(monotonic_now(), listening, options.announce_addresses);
+  for (const Multiaddr& address : options.announce_addresses.empty() ? listening : options.announce_addresses) {
     // Only an address that names another peer refuses the own id; such a one is not ours to publish.
     if (auto own = address.with_peer_id(identity_.peer_id())) addresses_.push_back(std::move(*own));
   }
@@ -250,7 +252,8 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
     ask_disk(std::move(*disk));
   } else if (const auto* dial = std::get_if<node::DialTcp>(&output)) {
     // The race between addresses is the core's, which also waits for the handshake; here is one address at a time.
-    transports_->dial(DialId{dial->dial.value}, {dial->remote}, {.from_listener = true, .limits = {}});
+    transports_->dial(DialId{dial->dial.value}, {dial->remote},
+                      {.from_listener = !dial->is_from_fresh_port, .limits = {}});
   } else if (const auto* cancelled = std::get_if<node::CancelDial>(&output)) {
     transports_->cancel_dial(DialId{cancelled->dial.value});
   } else if (const auto* close = std::get_if<node::CloseConnection>(&output)) {

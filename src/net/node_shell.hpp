@@ -32,6 +32,8 @@ struct ShellOptions {
   std::vector<Multiaddr> announce_addresses;  // replaces the addresses found
   std::vector<Multiaddr> relays;              // with peer ids: where this node keeps reservations
   bool is_relay = false;
+  bool is_autonat_server = true;
+  bool forces_roles = false;  // node::NodeCore::force_roles
   std::string agent_version;
 };
 

@@ -201,7 +201,12 @@ void NodeCore::drain_keeper(Instant now) {
                            make_reserve_request(now, *this, open->attempt, {open->relay, identity_.peer_id()}));
       if (!opened) keeper_.handle_failed(now, open->attempt, opened.error());
     } else if (const auto* given_up = std::get_if<relay::RelayGivenUp>(&*event)) {
-      put(NodeFact{dignet::ReservationLost{given_up->relay.to_string(), given_up->why}});
+      // What this node has tried by itself is no loss to tell.
+      if (automatic_relays_.erase(given_up->relay) == 0) {
+        put(NodeFact{dignet::ReservationLost{given_up->relay.to_string(), given_up->why}});
+      } else {
+        known_relays_.erase(given_up->relay);
+      }
     } else {
       publish_addresses(now);
       dignet::ListenAddressesChanged changed;
@@ -257,7 +262,8 @@ void NodeCore::start_directory(Instant now) {
   DirectoryHost& host = *this;
   directory_.emplace(now, wall(now), rng_, host, config_.limits.directory);
   protocols_.emplace_back(k_directory_protocol);
-  push_identify(now);
+  push_identify();
+  settle(now);
 }
 
 Result<void> NodeCore::load_directory_row(Instant now, const store::DirectoryRow& row) {
@@ -271,7 +277,8 @@ void NodeCore::handle_persisted(Instant now, directory::PersistToken token,
 }
 
 Result<void> NodeCore::add_bootstrap(Instant now, const PeerId& peer, std::vector<Multiaddr> addresses) {
-  DIG_CHECK(directory_clients_.add_server(now, peer, std::move(addresses)));
+  DIG_CHECK(directory_clients_.add_server(now, peer, addresses));
+  bootstraps_[peer] = std::move(addresses);
   settle(now);
   return {};
 }
@@ -302,33 +309,6 @@ void NodeCore::dial_bootstrap(Instant now, directory::BootstrapId server, const 
                        .peer = peer,
                        .own_log = std::move(log),
                        .reacher = Reacher(now, addresses, direct_only(), own, config_.limits.reach)});
-}
-
-// --- being a relay, and where this node is reached ------------------------------------------------------------------
-
-void NodeCore::set_relay(Instant now, bool is_on) {
-  const auto hop = std::ranges::find(protocols_, relay::k_hop_protocol);
-  if (is_on == (hop != protocols_.end())) return;
-  relay_.server().set_mode(is_on ? relay::RelayMode::serving : relay::RelayMode::off);
-  if (is_on) {
-    protocols_.emplace_back(relay::k_hop_protocol);
-  } else {
-    protocols_.erase(hop);
-  }
-  publish_addresses(now);
-  push_identify(now);
-}
-
-void NodeCore::publish_addresses(Instant now) {
-  relay_.server().set_addresses(own_addresses_);
-  std::vector<Multiaddr> all = own_addresses_;
-  const auto relayed = keeper_.relayed_addresses();
-  all.insert(all.end(), relayed.begin(), relayed.end());
-  directory::NodeDescription description{.addresses = all, .roles = {}, .reachability = {}};
-  if (std::ranges::find(protocols_, relay::k_hop_protocol) != protocols_.end()) description.roles.add(NodeRole::relay);
-  if (directory_) description.roles.add(NodeRole::bootstrap);
-  directory_clients_.set_node(now, std::move(description));
-  if (identify_.set_addresses(std::move(all))) push_identify(now);
 }
 
 }  // namespace dig::node

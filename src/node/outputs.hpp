@@ -25,6 +25,8 @@ namespace dig::node {
 struct DialTcp {  // answered by handle_dialled or handle_dial_failed
   DialId dial;
   Endpoint remote;
+  // Otherwise from the listening port where that can be, which helps both ends to be found behind NATs.
+  bool is_from_fresh_port = false;
 };
 struct CancelDial {
   DialId dial;
