@@ -182,9 +182,9 @@ void NodeCore::add_link(Instant now, ConnectionId id, Direction direction, LinkP
 // ------------------------------------------------------------------------------------------------------
 
 std::unique_ptr<StreamHandler> NodeCore::make_handler(Instant now, PeerLink& link, const std::string& protocol) {
-  // A connection that was made to say a nonce is for that, and for a peer that wants to know who says it.
-  const bool is_of_identify = protocol == identify::k_protocol || protocol == ping::k_protocol;
-  if (links_.at(link.id()).dial_back && !is_of_identify) return nullptr;
+  // A connection that was made to say a nonce is for that alone: it ends with it. By identify the peer would take it
+  // for one on which this server can be asked.
+  if (links_.at(link.id()).dial_back) return nullptr;
   if (protocol == k_store_protocol) return stores_.make_handler(now, link);
   if (protocol == ping::k_protocol) return make_ping_responder();
   if (protocol == identify::k_protocol) return identify_.make_responder(link, protocols_);
@@ -193,7 +193,8 @@ std::unique_ptr<StreamHandler> NodeCore::make_handler(Instant now, PeerLink& lin
   if (protocol == k_directory_protocol && directory_) return directory_->make_handler(now, link);
   if (protocol == relay::k_stop_protocol) return make_circuit_responder(now, *this, link.id());
   if (protocol == autonat::k_dial_back_protocol) return reachability_.make_dial_back_handler(now, link);
-  if (protocol == autonat::k_dial_request_protocol) {  // nobody was seen on a relayed connection
+  if (protocol == autonat::k_dial_request_protocol && !app_protocols_.contains(protocol)) {
+    // Nobody was seen on a relayed connection.
     return link.path().is_relayed ? nullptr : dial_backs_.make_request_handler(now, link);
   }
   if (protocol == autonat::k_dial_back_order_protocol) {

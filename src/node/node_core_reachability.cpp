@@ -193,6 +193,7 @@ bool NodeCore::has_public_roles() const {
 
 void NodeCore::set_protocol(std::string_view protocol, bool is_spoken) {
   const auto found = std::ranges::find(protocols_, protocol);
+  if (app_protocols_.contains(std::string(protocol))) return;  // the application speaks it
   if (is_spoken == (found != protocols_.end())) return;
   if (is_spoken) {
     protocols_.emplace_back(protocol);

@@ -119,7 +119,7 @@ void ReachabilityService::handle_identified(Instant now, const PeerLink& link, c
   if (!message.protocols.empty()) {
     if (std::ranges::find(message.protocols, autonat::k_dial_request_protocol) != message.protocols.end()) {
       prober_.add_server(now, link.peer(), link.path().remote.address);
-    } else {
+    } else if (host_.find_direct_link(link.peer(), link.id()) == nullptr) {
       prober_.remove_server(now, link.peer());
     }
   }
