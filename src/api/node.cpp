@@ -53,6 +53,8 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
         .volume_file = options.home / "turn.volume",
     };
   }
+  shell.is_autonat_server = options.is_autonat_server;
+  shell.forces_roles = options.forces_roles;
   shell.agent_version = std::string("dignet/") + k_version;
   return shell;
 }

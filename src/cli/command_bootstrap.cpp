@@ -23,6 +23,7 @@ struct BootstrapFlags {
   std::string domain;
   std::vector<std::string> public_ips;
   std::vector<std::uint16_t> http_ports;
+  bool has_no_relay = false;
   CertificateFlags certificate;
   std::string redis;
   TurnRelayFlags turn{.is_bootstrap = true};
@@ -52,6 +53,7 @@ Result<dignet::NodeOptions> bootstrap_options(const Context& context, const Boot
                                               const std::optional<Certificate>& certificate) {
   DIG_TRY(dignet::NodeOptions options, serving_options(context, flags.node));
   options.is_bootstrap = true;
+  options.is_relay = !flags.has_no_relay;
   options.domain = flags.domain;
   options.public_ips = flags.public_ips;
   if (certificate) {
@@ -110,6 +112,7 @@ Action define_bootstrap(CLI::App& app) {
                  "redis://[user:password@]host[:port][/database], rediss:// for TLS")
       ->type_name("URL");
   flags->turn.define(app);
+  app.add_flag("--no-relay", flags->has_no_relay, "Relay no circuits (libp2p circuit relay v2) for peers");
   app.footer(
       "Examples:\n  dignet bootstrap\n  dignet bootstrap --domain bootstrap.example\n"
       "  dignet bootstrap --public-ip 203.0.113.7 --port 4001\n"

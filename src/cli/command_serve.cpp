@@ -41,7 +41,10 @@ Action define_serve(CLI::App& app) {
       "  dignet serve --listen /ip4/127.0.0.1/tcp/0 --json");
   return [flags, turn](Context& context) {
     auto options = serving_options(context, *flags);
-    if (options) turn->apply(*options, context.settings);
+    if (options) {
+      options->is_relay = true;  // while others can reach it
+      turn->apply(*options, context.settings);
+    }
     return run_node(context, options, print_stores);
   };
 }

@@ -55,6 +55,8 @@ struct ShellOptions {
   bool is_bootstrap = false;          // a directory and a relay for others
   std::optional<RedisUrl> redis;      // where a bootstrap server shares its directory with others
   std::filesystem::path home;         // for what a node keeps beside its stores
+  bool is_autonat_server = true;
+  bool forces_roles = false;  // node::NodeCore::force_roles
   std::string agent_version;
 
   // Also listened on, such as 80 and 443; each that cannot be had is a Warning, and the node goes on without it.

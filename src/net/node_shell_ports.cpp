@@ -168,10 +168,12 @@ std::vector<Multiaddr> NodeShell::listening_addresses(const ShellOptions& option
 }
 
 void NodeShell::find_addresses(const ShellOptions& options) {
-  std::vector<Multiaddr> plain = options.announce_addresses;
-  if (plain.empty()) plain = listening_addresses(options);
-  core_->set_addresses(monotonic_now(), plain);
-  for (const Multiaddr& address : plain) {
+  const auto listening = listening_addresses(options);
+  // What the owner says of where this node is needs no proof.
+  const bool is_placed = !options.public_ips.empty() || !options.domain.empty();
+  const auto& announced = options.announce_addresses.empty() && is_placed ? listening : options.announce_addresses;
+  core_->set_addresses(monotonic_now(), listening, announced);
+  for (const Multiaddr& address : announced.empty() ? listening : announced) {
     // Only an address that names another peer refuses the own id; such a one is not ours to publish.
     if (auto own = address.with_peer_id(identity_.peer_id())) addresses_.push_back(std::move(*own));
   }

@@ -458,7 +458,7 @@ void PortStreams::drain(Duration limit, Task done) {
 void PortStreams::dial(const StreamDial& wanted) {
   if (wanted.carrier != Carrier::plain) dials_.insert_or_assign(wanted.id, wanted);
   // The race between addresses is the owner's, which also waits for the handshake; here is one address at a time.
-  transports_.dial(wanted.id, {wanted.remote}, {.from_listener = true, .limits = {}});
+  transports_.dial(wanted.id, {wanted.remote}, {.from_listener = !wanted.is_from_fresh_port, .limits = {}});
 }
 
 void PortStreams::cancel_dial(DialId id) {

@@ -59,6 +59,7 @@ struct StreamDial {
   std::string tls_name{};   // of secure_websocket, see Multiaddr::StreamTarget
   std::string http_host{};  // of either WebSocket
   PeerId peer{};            // whom a certificate without an authority must name
+  bool is_from_fresh_port = false;
 };
 
 struct PortStreamsStatus {
@@ -188,7 +189,7 @@ class PortStreams final : private TransportOwner, private StreamCarrier {
   std::shared_ptr<const crypto::TlsContext> tls_;
   std::shared_ptr<const crypto::TlsContext> client_tls_;  // made with the first dial that needs it
   std::string more_authorities_;
-  std::optional<crypto::TlsTrust> authorities_;           // the same
+  std::optional<crypto::TlsTrust> authorities_;  // the same
   TurnShard* turn_ = nullptr;
   PageSource pages_;
   std::set<std::string> hosts_;

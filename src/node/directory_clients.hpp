@@ -58,7 +58,7 @@ class DirectoryClients {
   void handle_connected(Instant now, directory::BootstrapId server, const Result<ConnectionId>& connection);
   void handle_timeout(Instant now);
   [[nodiscard]] std::optional<Instant> next_timeout() const;
-  [[nodiscard]] bool has_servers() const noexcept { return !servers_.empty(); }
+  [[nodiscard]] bool is_publishing() const noexcept { return publisher_.has_value(); }
   // Without whether there is a connection.
   [[nodiscard]] std::vector<BootstrapStatus> snapshot() const;
 

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "base/accept_limiter.hpp"
+#include "node/dial_back_service.hpp"
 #include "node/ids.hpp"
 #include "node/link_path.hpp"
+#include "proto/autonat/reachability_prober.hpp"
 #include "proto/connection/connection.hpp"
 #include "proto/directory/publisher.hpp"
 #include "proto/directory/server.hpp"
@@ -44,6 +46,8 @@ struct NodeStatus {
   std::vector<relay::KeptRelay> reservations;  // that this node has at relays
   relay::RelayStatus relay;                    // as a relay for others
   std::optional<directory::ServerStatus> directory;
+  autonat::ProberStatus reachability;
+  DialBackStatus dial_backs;
 };
 
 }  // namespace dig::node

@@ -32,8 +32,7 @@ TEST(TurnOffer, ThePortThatIsReachedTakesUdpAndTcp) {
 TEST(TurnOffer, TlsOnlyWithACertificateThatOthersBelieve) {
   const auto role =
       make_turn_role({.kind = TurnRelayKind::open, .has_tls = true}, addresses({"/ip4/192.0.2.1/tcp/443"}));
-  EXPECT_EQ(uris(role),
-            (Texts{"turn:192.0.2.1:443", "turn:192.0.2.1:443?transport=tcp", "turns:192.0.2.1:443"}));
+  EXPECT_EQ(uris(role), (Texts{"turn:192.0.2.1:443", "turn:192.0.2.1:443?transport=tcp", "turns:192.0.2.1:443"}));
   EXPECT_EQ(role->offer.kind, TurnRelayKind::open);
 }
 
