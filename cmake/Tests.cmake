@@ -64,7 +64,7 @@ add_executable(libre_client ${CMAKE_SOURCE_DIR}/tests/interop/clients/libre_clie
 target_compile_definitions(libre_client PRIVATE HAVE_INTTYPES_H HAVE_STDBOOL_H)
 target_link_libraries(libre_client PRIVATE PkgConfig::libre dignet_options)
 
-# tests/cli/*_test.{sh,py} and tests/interop/*_test.{sh,py,mjs}: scripts that find the programs by these variables.
+# tests/cli/*_test.{sh,py}, tests/interop/*_test.{sh,py,mjs} and tests/lab/*_test.py: scripts that find the programs by these variables.
 function(dignet_scripts folder seconds)
   file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.sh
        ${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.py ${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.mjs)
@@ -78,6 +78,7 @@ function(dignet_scripts folder seconds)
 endfunction()
 dignet_scripts(cli 900)
 dignet_scripts(interop 900)
+dignet_scripts(lab 600)
 include(TreeChecks)
 
 # A consumer outside the tree, built against an install of this build.

@@ -262,8 +262,8 @@ void Host::keep_fact(node::NodeOutput& output) {
     std::ranges::move(found->errors, std::back_inserter(search.errors));
   } else if (auto* connect = std::get_if<node::ConnectEnded>(&output)) {
     connected_.emplace(connect->operation, std::move(*connect));
-  } else if (on_output_) {
-    on_output_(output);
+  } else if (on_app_fact_) {
+    on_app_fact_(output);
   }
 }
 

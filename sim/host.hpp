@@ -68,8 +68,8 @@ class Host final : private SocketOwner {
   [[nodiscard]] const Search& searched(node::OperationId operation) { return searches_[operation]; }
   // Rows of the directory that are durable here.
   [[nodiscard]] std::size_t directory_rows() const noexcept { return directory_rows_.size(); }
-  // Called with what the core tells and nothing here keeps.
-  void on_output(std::function<void(node::NodeOutput&)> hook) { on_output_ = std::move(hook); }
+  // Called with the facts about streams of applications, which are kept nowhere.
+  void on_app_fact(std::function<void(const node::NodeOutput&)> hook) { on_app_fact_ = std::move(hook); }
   // Called with the bytes that are on disk after each chunk of any fetch.
   void on_progress(std::function<void(std::uint64_t bytes)> hook) { on_progress_ = std::move(hook); }
 
@@ -139,7 +139,7 @@ class Host final : private SocketOwner {
   std::map<std::pair<PeerId, std::uint32_t>, StoredRow> directory_rows_;
   std::vector<dignet::NodeEvent> node_events_;
   std::function<void(std::uint64_t)> on_progress_;
-  std::function<void(node::NodeOutput&)> on_output_;
+  std::function<void(const node::NodeOutput&)> on_app_fact_;
 };
 
 }  // namespace dig::sim

@@ -4,6 +4,14 @@
 #include <algorithm>
 
 namespace dig::sim {
+namespace {
+
+bool happens(Rng& rng, double chance) {
+  constexpr std::uint64_t k_parts = 1'000'000'000;
+  return chance > 0 && static_cast<double>(rng.below(k_parts)) < chance * static_cast<double>(k_parts);
+}
+
+}  // namespace
 
 Instant Line::transmit(Instant now, std::size_t size) {
   free_at_ = std::max(free_at_, now);
@@ -22,16 +30,23 @@ void ByteLink::send(Instant now, BytesView bytes) {
   while (!bytes.empty()) {
     const std::size_t drawn = 1 + static_cast<std::size_t>(rng_.below(spec_.max_segment));
     const std::size_t size = std::min(drawn, bytes.size());
-    // A segment never overtakes the one before it.
-    last_arrival_ = std::max(last_arrival_, line_.transmit(now, size));
+    last_arrival_ = arrival(now, size);
     arriving_.push_back({last_arrival_, {to_bytes(bytes.first(size)), false}});
     bytes = bytes.subspan(size);
   }
 }
 
 void ByteLink::send_end(Instant now) {
-  last_arrival_ = std::max(last_arrival_, line_.transmit(now, 0));
+  last_arrival_ = arrival(now, 0);
   arriving_.push_back({last_arrival_, {{}, true}});
+}
+
+// A segment never overtakes the one before it. What is lost is sent again after a timeout, which doubles each time
+// (RFC 6298 §5.5), and what follows waits for it.
+Instant ByteLink::arrival(Instant now, std::size_t size) {
+  Instant sent = now;
+  for (Duration timeout = 2 * spec_.delay + 200ms; happens(rng_, spec_.loss); timeout *= 2) sent = sent + timeout;
+  return std::max(last_arrival_, line_.transmit(sent, size));
 }
 
 std::optional<Instant> ByteLink::next_arrival() const {
@@ -47,7 +62,7 @@ std::optional<ByteLink::Segment> ByteLink::receive(Instant now) {
 
 void DatagramLink::send(Instant now, const Datagram& datagram) {
   ++status_.sent;
-  if (is_cut_ || happens(spec_.loss)) {
+  if (is_cut_ || happens(rng_, spec_.loss)) {
     ++status_.lost;
     return;
   }
@@ -58,7 +73,7 @@ void DatagramLink::send(Instant now, const Datagram& datagram) {
     return;
   }
   arriving_.emplace(line_.transmit(now, datagram.bytes.size()), datagram);
-  if (happens(spec_.duplication)) {
+  if (happens(rng_, spec_.duplication)) {
     ++status_.doubled;
     arriving_.emplace(line_.transmit(now, datagram.bytes.size()), datagram);
   }
@@ -80,11 +95,6 @@ void DatagramLink::cut() {
   is_cut_ = true;
   status_.lost += arriving_.size();
   arriving_.clear();
-}
-
-bool DatagramLink::happens(double chance) {
-  constexpr std::uint64_t k_parts = 1'000'000'000;
-  return chance > 0 && static_cast<double>(rng_.below(k_parts)) < chance * static_cast<double>(k_parts);
 }
 
 }  // namespace dig::sim

@@ -24,7 +24,7 @@ struct LinkSpec {
   std::size_t max_segment = 32 * 1024;  // streams: segments of 1 … max_segment bytes
   std::size_t capacity =
       1024 * 1024;         // streams: bytes under way, unread or not yet acknowledged; then the sender waits
-  double loss = 0;         // datagrams: chance of each
+  double loss = 0;         // chance of each datagram; of each segment of a stream, which then comes by a retransmission
   double duplication = 0;  // datagrams: chance of each
   std::size_t queue_bytes = 1024 * 1024;  // datagrams: waiting for their turn at the rate; the rest is dropped
 };
@@ -79,6 +79,8 @@ class ByteLink {
   LinkSpec spec_;
   Rng& rng_;
   Line line_;
+  [[nodiscard]] Instant arrival(Instant now, std::size_t size);
+
   std::deque<Arriving> arriving_;
   Instant last_arrival_;
   std::size_t under_way_ = 0;
@@ -116,8 +118,6 @@ class DatagramLink {
   [[nodiscard]] const Status& snapshot() const noexcept { return status_; }
 
  private:
-  [[nodiscard]] bool happens(double chance);
-
   LinkSpec spec_;
   Rng& rng_;
   Line line_;

@@ -101,6 +101,21 @@ TEST(ByteLink, TheRateIsKept) {
   EXPECT_NEAR(static_cast<double>((link.last_arrival() - Instant{}).count()), 505e6, 1e5);
 }
 
+TEST(ByteLink, WhatIsLostComesLaterAndInOrder) {
+  SeededRng rng(3);
+  ByteLink link({.delay = 10ms, .max_segment = 100, .loss = 0.2}, rng);
+  const Bytes sent = numbered(100'000);
+  link.send(Instant{}, sent);
+  Bytes received;
+  Instant last;
+  while (const auto arrival = link.next_arrival()) {
+    last = *arrival;
+    append(received, link.receive(*arrival)->bytes);
+  }
+  EXPECT_EQ(received, sent);
+  EXPECT_GT(last, Instant{230ms});  // a first retransmission at least, in 1000 segments or more
+}
+
 TEST(DatagramLink, LosesAboutWhatItShould) {
   SeededRng rng(2);
   DatagramLink link({.loss = 0.1}, rng);

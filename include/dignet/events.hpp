@@ -95,6 +95,7 @@ struct ReachabilityChanged {
 struct Warning {
   Error error;
 };
-using NodeEvent = std::variant<PeerConnected, PeerIdentified, PeerDisconnected, ListenAddressesChanged, ReservationLost, ReachabilityChanged, Warning>;
+using NodeEvent = std::variant<PeerConnected, PeerIdentified, PeerDisconnected, ListenAddressesChanged, ReservationLost,
+                               ReachabilityChanged, Warning>;
 
 }  // namespace dignet

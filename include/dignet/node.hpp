@@ -21,6 +21,7 @@
 #include "dignet/error.hpp"
 #include "dignet/events.hpp"
 #include "dignet/ports.hpp"
+#include "dignet/status.hpp"
 #include "dignet/store.hpp"
 
 namespace dignet {
@@ -36,7 +37,16 @@ struct NodeOptions {
   // Roles. Each is on only while others were seen to reach this node, or `announce_addresses` says so.
   bool is_relay = false;          // relays for others, within limits
   bool is_autonat_server = true;  // tells others whether they can be reached, within limits (AutoNAT v2)
-  bool forces_roles = false;      // this node is known to be reachable: its roles need no proof. For bootstrap servers
+  // This node is known to be reachable: its roles need no proof. Always so for a bootstrap server.
+  bool forces_roles = false;
+  std::vector<std::string> bootstraps{};          // multiaddrs with /p2p: servers that know who holds which store
+  bool is_bootstrap = false;                      // is such a server, and a relay
+  std::string domain{};                           // a name of this machine, published beside its addresses
+  std::vector<std::string> public_ips{};          // published in place of the interfaces' addresses
+  std::vector<std::uint16_t> extra_ports{};       // listened on, too; a Warning tells which could not be had
+  std::string tls_certificates{};                 // PEM, its own first, for TLS on every port; else one is made
+  std::string tls_key{};                          // PEM
+  std::string redis{};  // redis://…: where it shares its directory with other bootstrap servers
 };
 
 struct NodeIdentity {
@@ -81,6 +91,11 @@ class Node {
   // The addresses this node listens on, as multiaddrs ending in /p2p/<peer id>.
   [[nodiscard]] std::vector<std::string> addresses() const;
   [[nodiscard]] std::vector<PortLease> ports() const;
+  // A renewed certificate, for connections that come from now on. Errors: certificate_unreadable.
+  [[nodiscard]] Result<void> set_certificate(const std::string& certificates, const std::string& key);
+  void status(Completion<NodeStatus> done);
+  // One entry a connection.
+  void peers(Completion<std::vector<PeerStatus>> done);
 
   // Connects to a peer by the best way there is. Errors: all_tiers_failed, peer_id_mismatch, timed_out, bad_peer_id,
   // dialled_self. The observer hears every attempt, also when the operation fails.
@@ -103,7 +118,8 @@ class Node {
   void list_stores(Completion<std::vector<StoreInfo>> done);
   void remove_store(std::string urn, Completion<void> done);
   OperationId verify_stores(std::optional<std::string> urn, Completion<VerifyReport> done);
-  // Fetches a store, or one resource of it. Resumes what an earlier fetch left. The observer hears attempts, paths and
+  // Fetches a store, or one resource of it, from the peers of the request and those that the bootstrap servers know.
+  // Resumes what an earlier fetch left. The observer hears attempts, paths and
   // progress. Errors: bad_urn, no_holder, all_tiers_failed, chunk_mismatch, manifest_mismatch, unpinned,
   // resource_not_found, disk_full, io_failed, timed_out, cancelled.
   OperationId fetch(FetchRequest request, Observer observer, Completion<FetchReport> done);
@@ -113,6 +129,7 @@ class Node {
 
  private:
   struct State;
+  friend struct NodeInternals;  // of the library
   explicit Node(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

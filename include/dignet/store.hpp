@@ -42,7 +42,7 @@ struct VerifyReport {
 
 struct FetchRequest {
   std::string urn{};                     // with a resource key: only that resource is fetched
-  std::vector<std::string> peers{};      // multiaddrs of holders, each ending in /p2p/<peer id>
+  std::vector<std::string> peers{};      // multiaddrs of holders, each ending in /p2p/<peer id>; others may be found
   std::filesystem::path output{};        // empty: keep it in the local store only. A file, or an existing folder
   bool accept_unpinned = false;          // accept content that neither a root hash nor an owner's signature pins
   bool want_sha256 = true;               // also compute the flat SHA-256 of what was fetched

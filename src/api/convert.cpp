@@ -4,8 +4,55 @@
 #include <algorithm>
 
 #include "base/base_encoding.hpp"
+#include "wire/public_key.hpp"
 
 namespace dignet {
+namespace {
+
+double seconds(dig::Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::optional<double> seconds_until(dig::Instant now, const std::optional<dig::Instant>& end) {
+  return end && *end > now ? std::optional(seconds(*end - now)) : std::nullopt;
+}
+
+// Empty for a key that stands in the peer id as a hash only.
+std::string crypto_ipv6_of(const dig::PeerId& peer) {
+  const auto key = peer.public_key();
+  return key ? dig::crypto_ipv6(*key).to_string() : std::string();
+}
+
+std::vector<std::string> role_names(const dig::NodeRoles& roles) {
+  constexpr std::pair<dig::NodeRole, std::string_view> k_names[] = {
+      {dig::NodeRole::bootstrap, "bootstrap"},
+      {dig::NodeRole::relay, "relay"},
+      {dig::NodeRole::turn_pair_relay, "turn-pair-relay"},
+      {dig::NodeRole::turn_open_relay, "turn"},
+      {dig::NodeRole::autonat_server, "autonat"},
+  };
+  std::vector<std::string> names{"peer"};
+  for (const auto& [role, name] : k_names) {
+    dig::NodeRoles one;
+    one.add(role);
+    if (roles.has_all(one)) names.emplace_back(name);
+  }
+  return names;
+}
+
+BootstrapServerStatus to_public(dig::Instant now, const dig::node::BootstrapStatus& server) {
+  return {.peer_id = server.peer.to_string(),
+          .is_connected = server.is_connected,
+          .registered_seconds = seconds_until(now, server.registered_until),
+          .is_replicated = server.is_replicated,
+          .error = server.error};
+}
+
+ReservationStatus to_public(dig::Instant now, const dig::relay::KeptRelay& relay) {
+  return {.relay_peer_id = relay.relay.to_string(),
+          .seconds = seconds_until(now, relay.reserved_until),
+          .error = relay.last_failure};
+}
+
+}  // namespace
 
 PortLease to_public(const dig::net::PortStatus& status) {
   return {status.purpose, status.preferred, status.port, status.protocols, status.reason};
@@ -34,6 +81,43 @@ NodeIdentity to_public(const dig::Identity& identity) {
   return {.peer_id = identity.peer_id().to_string(),
           .crypto_ipv6 = identity.crypto_ipv6().to_string(),
           .public_key = dig::to_hex(identity.public_key().data)};
+}
+
+PeerStatus to_public(dig::Instant now, const dig::node::LinkStatus& link) {
+  const dig::ladder::MethodRow& row = dig::node::method_row_of(link.path.is_relayed);
+  return {.peer_id = link.peer.to_string(),
+          .crypto_ipv6 = crypto_ipv6_of(link.peer),
+          .address = link.path.address.to_string(),
+          .is_inbound = link.direction == dig::Direction::inbound,
+          .tier = static_cast<int>(row.tier),
+          .tier_name = std::string(row.tier_name),
+          .method = std::string(row.name),
+          .seconds = seconds(now - link.established)};
+}
+
+NodeStatus to_public(dig::Instant now, const dig::node::NodeStatus& status) {
+  NodeStatus out;
+  out.roles = role_names(status.roles);
+  out.connections = status.connections;
+  for (const auto& server : status.bootstraps) out.bootstraps.push_back(to_public(now, server));
+  for (const auto& relay : status.reservations) out.reservations.push_back(to_public(now, relay));
+  dig::NodeRoles relaying;
+  relaying.add(dig::NodeRole::relay);
+  if (status.roles.has_all(relaying)) {
+    out.relay = RelayRoleStatus{.reservations = status.relay.reservations,
+                                .circuits = status.relay.circuits,
+                                .circuits_admitted = status.relay.circuits_admitted,
+                                .circuits_refused = status.relay.circuits_refused};
+  }
+  if (const auto& directory = status.directory) {
+    out.directory = DirectoryStatus{.records = directory->live,
+                                    .bytes = directory->bytes,
+                                    .registered = directory->registered,
+                                    .refused = directory->refused,
+                                    .expired = directory->expired,
+                                    .look_ups = directory->look_ups};
+  }
+  return out;
 }
 
 Result<std::vector<PeerAddresses>> parse_peers(const std::vector<std::string>& texts) {

@@ -6,6 +6,7 @@
 
 #include "dignet/node.hpp"
 #include "net/port_manager.hpp"
+#include "node/node_status.hpp"
 #include "store/disk/local_store.hpp"
 #include "wire/identity.hpp"
 #include "wire/multiaddr.hpp"
@@ -16,6 +17,9 @@ namespace dignet {
 [[nodiscard]] StoreInfo to_public(const dig::store::StoreInfo& info);
 [[nodiscard]] VerifyReport to_public(const dig::store::VerifyReport& report);
 [[nodiscard]] NodeIdentity to_public(const dig::Identity& identity);
+[[nodiscard]] PeerStatus to_public(dig::Instant now, const dig::node::LinkStatus& link);
+// Without the addresses.
+[[nodiscard]] NodeStatus to_public(dig::Instant now, const dig::node::NodeStatus& status);
 
 // Longer ones would not fit the clock.
 inline constexpr std::chrono::milliseconds k_longest_timeout = std::chrono::hours(24 * 365);

@@ -42,15 +42,17 @@ void FetchJob::start(dig::Instant now) {
 }
 
 void FetchJob::handle_found(Result<dig::store::StoreInfo> found) {
+  const bool may_ask = !spec_.peers.empty() || shell_.has_bootstraps();
   // Without a root in the URN a holder may have a newer version than the one that is here.
-  const bool is_here = found.has_value() && (spec_.urn.root || spec_.peers.empty());
+  const bool is_here = found.has_value() && (spec_.urn.root || !may_ask);
   if (is_here) {
     export_local(*found);
   } else if (!found && found.error().code() != Errc::store_not_found) {
     end(std::unexpected(found.error()));
-  } else if (spec_.peers.empty()) {
+  } else if (!may_ask) {
     end(dig::fail(Errc::no_holder));
   } else {
+    if (found && spec_.peers.empty()) fallback_ = *found;
     fetch(dig::net::monotonic_now());
   }
 }
@@ -64,8 +66,25 @@ void FetchJob::fetch(dig::Instant now) {
   fetch.wants_sha256 = spec_.request.want_sha256 && spec_.urn.resource.empty();
   fetch.tiers = spec_.tiers;
   for (PeerAddresses& peer : spec_.peers) fetch.holders.push_back({peer.peer, std::move(peer.addresses)});
+  fetch.more_holders_come = shell_.has_bootstraps();
   operation_ = shell_.core().fetch(now, std::move(fetch));
   callbacks_.began(*operation_);
+  if (!shell_.has_bootstraps()) return;
+  search_ = shell_.core().find_holders(now, spec_.urn.store_id);
+  callbacks_.began(*search_);
+}
+
+void FetchJob::handle_holders(dig::node::HoldersFound& found) {
+  std::vector<dig::node::HolderSpec> holders;
+  for (dig::directory::VerifiedRecord& one : found.records) {
+    holders.push_back({one.record.peer, std::move(one.record.addresses)});
+  }
+  has_found_holders_ = has_found_holders_ || !holders.empty();
+  if (!found.errors.empty()) search_error_ = found.errors.front();
+  if (found.is_last) search_.reset();
+  if (operation_) {
+    shell_.core().add_holders(dig::net::monotonic_now(), *operation_, std::move(holders), !found.is_last);
+  }
 }
 
 void FetchJob::handle_fact(dig::node::NodeOutput& fact) {
@@ -87,6 +106,8 @@ void FetchJob::handle_fact(dig::node::NodeOutput& fact) {
     callbacks_.event(progress->progress);
   } else if (const auto* wanted = std::get_if<dig::node::FetchWantedComplete>(&fact)) {
     try_resource(wanted->partial);
+  } else if (auto* holders = std::get_if<dig::node::HoldersFound>(&fact)) {
+    handle_holders(*holders);
   } else if (auto* ended = std::get_if<dig::node::FetchEnded>(&fact)) {
     handle_ended(*ended);
   }
@@ -133,8 +154,10 @@ void FetchJob::handle_ended(dig::node::FetchEnded& ended) {
   const auto partial = ended.partial ? shell_.partial(*ended.partial) : dig::net::NodeShell::Partial{};
   if (ended.partial) shell_.close_partial(*ended.partial);
   if (!ended.result) {
-    end(std::unexpected(failure_.value_or(ended.result.error())));
-    return;
+    const Error why = failure_.value_or(failure_of(ended.result.error()));
+    const bool is_out_of_reach = why.info().kind == ErrorKind::not_found || why.info().kind == ErrorKind::unreachable;
+    if (fallback_ && !failure_ && is_out_of_reach) return export_local(*std::exchange(fallback_, std::nullopt));
+    return end(std::unexpected(why));
   }
   const dig::node::FetchSummary& summary = *ended.result;
   report_.fetched_bytes = summary.fetched_bytes;
@@ -149,6 +172,12 @@ void FetchJob::handle_ended(dig::node::FetchEnded& ended) {
   } else {
     complete(partial);
   }
+}
+
+// That nobody is known to hold the store means little when those who would know did not answer.
+Error FetchJob::failure_of(const Error& error) const {
+  const bool nobody_answered = error.code() == Errc::no_holder && !has_found_holders_ && spec_.request.peers.empty();
+  return nobody_answered && search_error_ ? *search_error_ : error;
 }
 
 // What was fetched was checked chunk by chunk as it came, and hashed on the way when the hash is wanted.
@@ -186,7 +215,8 @@ void FetchJob::export_local(const dig::store::StoreInfo& info) {
         return exported;
       },
       [this, info](Result<Exported> exported) {
-        if (!exported && exported.error().code() == Errc::store_damaged && !spec_.peers.empty()) {
+        if (!exported && exported.error().code() == Errc::store_damaged &&
+            (!spec_.peers.empty() || shell_.has_bootstraps())) {
           set_aside(info);
           return;
         }
@@ -234,7 +264,9 @@ void FetchJob::cancel(dig::Instant now, Errc why) {
 
 void FetchJob::end(Result<FetchReport> result) {
   if (std::exchange(is_over_, true)) return;
-  if (operation_) shell_.core().cancel(dig::net::monotonic_now(), *operation_);
+  const dig::Instant now = dig::net::monotonic_now();
+  if (search_) shell_.core().cancel(now, *search_);
+  if (operation_) shell_.core().cancel(now, *operation_);
   callbacks_.done(std::move(result));
 }
 

@@ -46,6 +46,8 @@ class FetchJob : public std::enable_shared_from_this<FetchJob> {
  private:
   void handle_found(Result<dig::store::StoreInfo> found);
   void fetch(dig::Instant now);
+  void handle_holders(dig::node::HoldersFound& found);
+  [[nodiscard]] Error failure_of(const Error& error) const;
   void try_resource(dig::node::PartialId partial);
   void handle_resource(Result<Exported> exported, const std::optional<dig::store::ResourceReader::Missing>& missing);
   void handle_ended(dig::node::FetchEnded& ended);
@@ -63,6 +65,10 @@ class FetchJob : public std::enable_shared_from_this<FetchJob> {
   Callbacks callbacks_;
   dig::Instant started_;
   std::optional<dig::node::OperationId> operation_;
+  std::optional<dig::node::OperationId> search_;  // for holders, while it runs
+  bool has_found_holders_ = false;
+  std::optional<Error> search_error_;              // of a bootstrap server
+  std::optional<dig::store::StoreInfo> fallback_;  // is here, and perhaps outdated
   FetchReport report_;
   std::optional<Exported> resource_;  // once it was read out of the partial store
   std::optional<Error> failure_;      // why the core's fetch was cancelled

@@ -13,6 +13,13 @@
 namespace dignet {
 namespace {
 
+Result<std::string> parse_domain(const std::string& name) {
+  if (!name.empty() && !dig::Multiaddr::parse("/dns/" + name)) {
+    return dig::fail(Errc::invalid_argument, "the domain is no name: " + name);
+  }
+  return name;
+}
+
 Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   dig::net::ShellOptions shell;
   shell.listen = options.listen;
@@ -23,6 +30,21 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   shell.is_relay = options.is_relay;
   shell.is_autonat_server = options.is_autonat_server;
   shell.forces_roles = options.forces_roles;
+  DIG_TRY(shell.bootstraps, parse_addresses(options.bootstraps));
+  shell.is_bootstrap = options.is_bootstrap;
+  shell.extra_ports = options.extra_ports;
+  shell.tls_certificates = options.tls_certificates;
+  shell.tls_key = options.tls_key;
+  if (!options.redis.empty()) {
+    DIG_TRY(shell.redis, dig::net::RedisUrl::parse(options.redis));
+  }
+  DIG_TRY(shell.domain, parse_domain(options.domain));
+  for (const std::string& text : options.public_ips) {
+    const auto address = dig::IpAddress::parse(text);
+    if (!address) return dig::fail(Errc::invalid_argument, "the public address is no IP address: " + text);
+    shell.public_ips.push_back(*address);
+  }
+  shell.home = options.home;
   shell.agent_version = std::string("dignet/") + k_version;
   return shell;
 }
@@ -80,6 +102,30 @@ std::vector<PortLease> Node::ports() const {
   std::vector<PortLease> ports;
   for (const auto& status : state_->shell_->ports()) ports.push_back(to_public(status));
   return ports;
+}
+
+Result<void> Node::set_certificate(const std::string& certificates, const std::string& key) {
+  DIG_TRY(const auto tls, dig::net::make_port_tls(state_->identity_, certificates, key));
+  state_->shell_->set_tls(tls);
+  return {};
+}
+
+void Node::status(Completion<NodeStatus> done) {
+  State* const state = state_.get();
+  const Completions::Id id = state->completions_.add<NodeStatus>(std::move(done));
+  state->shell_->post([state, id](dig::Instant now, dig::node::NodeCore& /*core*/) {
+    state->complete_later<NodeStatus>(id, state->status(now));
+  });
+}
+
+void Node::peers(Completion<std::vector<PeerStatus>> done) {
+  State* const state = state_.get();
+  const Completions::Id id = state->completions_.add<std::vector<PeerStatus>>(std::move(done));
+  state->shell_->post([state, id](dig::Instant now, dig::node::NodeCore& core) {
+    std::vector<PeerStatus> peers;
+    for (const dig::node::LinkStatus& link : core.links()) peers.push_back(to_public(now, link));
+    state->complete_later<std::vector<PeerStatus>>(id, std::move(peers));
+  });
 }
 
 OperationId Node::connect(ConnectRequest request, Observer observer, Completion<ConnectReport> done) {
@@ -149,6 +195,7 @@ OperationId Node::add_store(std::filesystem::path path, AddOptions options, Obse
           return may_go_on();
         };
         DIG_TRY(const auto added, state->store_->add(path, state->identity_, store_id, report));
+        state->stores_changed();
         return to_public(added.info);
       },
       std::move(done));
@@ -176,6 +223,7 @@ void Node::remove_store(std::string urn, Completion<void> done) {
         DIG_TRY(const auto parsed, dig::store::Urn::parse(text));
         DIG_CHECK(state->store_->remove(parsed));
         state->shell_->forget_store(parsed.store_id, parsed.root);
+        state->stores_changed();
         return {};
       },
       std::move(done));
@@ -194,6 +242,7 @@ OperationId Node::verify_stores(std::optional<std::string> urn, Completion<Verif
         const auto progress = [&](std::uint64_t /*done*/, std::uint64_t /*total*/) { return may_go_on(); };
         DIG_TRY(const auto report, state->store_->verify(parsed, progress));
         for (const auto& damaged : report.damaged) state->shell_->forget_store(damaged.store_id, damaged.root);
+        if (!report.damaged.empty()) state->stores_changed();
         return to_public(report);
       },
       std::move(done));

@@ -100,11 +100,16 @@ void Node::State::handle_fact(dig::Instant now, dig::node::NodeOutput fact) {
     const auto found = fetch_of_core_.find(operation);
     if (found == fetch_of_core_.end()) return false;
     const auto job = found->second;
-    if (std::holds_alternative<dig::node::FetchEnded>(fact)) fetch_of_core_.erase(found);
+    const auto* holders = std::get_if<dig::node::HoldersFound>(&fact);
+    const bool is_last =
+        std::holds_alternative<dig::node::FetchEnded>(fact) || (holders != nullptr && holders->is_last);
+    if (is_last) fetch_of_core_.erase(found);
     job->handle_fact(fact);
     return true;
   };
-  if (auto* event = std::get_if<dig::node::NodeFact>(&fact)) {
+  if (const auto* found = std::get_if<dig::node::HoldersFound>(&fact)) {
+    (void)to_fetch(found->operation);
+  } else if (auto* event = std::get_if<dig::node::NodeFact>(&fact)) {
     tell(std::move(event->event));
   } else if (auto* attempts = std::get_if<dig::node::AttemptsCompleted>(&fact)) {
     if (to_fetch(attempts->operation)) return;
@@ -131,6 +136,12 @@ void Node::State::handle_fact(dig::Instant now, dig::node::NodeOutput fact) {
   } else {
     handle_app_stream(fact);
   }
+}
+
+NodeStatus Node::State::status(dig::Instant now) const {
+  NodeStatus status = to_public(now, shell_->core().snapshot());
+  for (const dig::Multiaddr& address : shell_->addresses()) status.addresses.push_back(address.to_string());
+  return status;
 }
 
 void Node::State::tell(NodeEvent event) {
@@ -218,6 +229,10 @@ void Node::State::handle_app_stream(dig::node::NodeOutput& fact) {
   }
 }
 
+void Node::State::stores_changed() {
+  shell_->post([this](dig::Instant /*now*/, dig::node::NodeCore& /*core*/) { shell_->announce_stores(); });
+}
+
 void Node::State::start_fetch(dig::Instant now, OperationId id, Completions::Id done, FetchJob::Spec spec) {
   const auto timeout = std::min(spec.request.timeout, k_longest_timeout);
   FetchJob::Callbacks callbacks;
@@ -226,6 +241,7 @@ void Node::State::start_fetch(dig::Instant now, OperationId id, Completions::Id 
   callbacks.done = [this, id, done](Result<FetchReport> report) {
     timeouts_.erase(id);
     fetches_.erase(id);
+    if (report) shell_->announce_stores();
     complete_operation<FetchReport>(id, done, std::move(report));
   };
   const auto job = std::make_shared<FetchJob>(*shell_, std::move(spec), std::move(callbacks));

@@ -33,8 +33,11 @@ struct Command {
 [[nodiscard]] Action define_rm(CLI::App& app);
 [[nodiscard]] Action define_verify(CLI::App& app);
 [[nodiscard]] Action define_serve(CLI::App& app);
+[[nodiscard]] Action define_bootstrap(CLI::App& app);
 [[nodiscard]] Action define_get(CLI::App& app);
 [[nodiscard]] Action define_connect(CLI::App& app);
+[[nodiscard]] Action define_status(CLI::App& app);
+[[nodiscard]] Action define_peers(CLI::App& app);
 [[nodiscard]] Action define_ports(CLI::App& app);
 [[nodiscard]] Action define_turn(CLI::App& app);
 [[nodiscard]] Action define_turn_check(CLI::App& app);

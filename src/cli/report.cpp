@@ -50,6 +50,26 @@ std::string text_of(const json::object& object, std::string_view name) {
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
+std::vector<const json::object*> objects_of(const json::object& object, std::string_view name) {
+  std::vector<const json::object*> out;
+  const json::value* list = find(object, name);
+  if (list == nullptr || !list->is_array()) return out;
+  for (const json::value& value : list->get_array()) {
+    if (value.is_object()) out.push_back(&value.get_object());
+  }
+  return out;
+}
+
+std::vector<std::string> texts_of(const json::object& object, std::string_view name) {
+  std::vector<std::string> out;
+  const json::value* list = find(object, name);
+  if (list == nullptr || !list->is_array()) return out;
+  for (const json::value& value : list->get_array()) {
+    if (value.is_string()) out.emplace_back(value.get_string());
+  }
+  return out;
+}
+
 std::uint64_t number_of(const json::object& object, std::string_view name) {
   const json::value* value = find(object, name);
   if (value == nullptr || !value->is_number()) return 0;

@@ -5,6 +5,7 @@
 #include <boost/json/object.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/console.hpp"
 #include "dignet/error.hpp"
@@ -16,6 +17,11 @@ namespace dig::cli {
 [[nodiscard]] std::string text_of(const boost::json::object& object, std::string_view name);
 [[nodiscard]] std::uint64_t number_of(const boost::json::object& object, std::string_view name);
 [[nodiscard]] double decimal_of(const boost::json::object& object, std::string_view name);
+
+// The objects, or the texts, in a member that is a list; what is none is passed over. They live as long as `object`.
+[[nodiscard]] std::vector<const boost::json::object*> objects_of(const boost::json::object& object,
+                                                                 std::string_view name);
+[[nodiscard]] std::vector<std::string> texts_of(const boost::json::object& object, std::string_view name);
 
 // {"ok":false, …}, the error on stderr; returns the exit code.
 [[nodiscard]] int report_failure(Console& console, const boost::json::object& error);

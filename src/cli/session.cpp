@@ -28,6 +28,9 @@ void NodeFlags::define(CLI::App& app) {
   app.add_option("--relay", relay, "Be reachable through this libp2p circuit relay (may be repeated)")
       ->type_name("MULTIADDR")
       ->allow_extra_args(false);
+  app.add_option("--bootstrap", bootstrap, "A bootstrap server, which knows who holds what (may be repeated)")
+      ->type_name("MULTIADDR")
+      ->allow_extra_args(false);
   app.add_option("--tiers", tiers, "Use only these tiers: numbers, names or ranges (1-4, direct,peer-turn)")
       ->type_name("LIST");
 }
@@ -48,6 +51,8 @@ dignet::NodeOptions serving_options(const Context& context, const NodeFlags& fla
   options.announce_addresses =
       !flags.announce.empty() ? flags.announce : settings.announce.value_or(std::vector<std::string>{});
   options.relays = !flags.relay.empty() ? flags.relay : settings.relay.value_or(std::vector<std::string>{});
+  options.bootstraps =
+      !flags.bootstrap.empty() ? flags.bootstrap : settings.bootstrap.value_or(std::vector<std::string>{});
   options.tiers = !flags.tiers.empty() ? flags.tiers : settings.tiers.value_or("");
   return options;
 }
@@ -102,6 +107,12 @@ service::Reply run_call(Context& context, service::Backend& backend, const std::
   service::Reply reply = std::move(*state->reply);
   state->reply.emplace();
   return reply;
+}
+
+service::Reply run_on_running_node(Context& context, const std::string& method, const service::json::object& params) {
+  auto remote = service::RemoteBackend::connect(context.loop, context.paths.home);
+  if (!remote) return service::error_reply(remote.error());
+  return run_call(context, **remote, method, params, nullptr);
 }
 
 service::Reply run_simple_call(Context& context, const std::string& method, const service::json::object& params) {

@@ -21,13 +21,14 @@ struct NodeFlags {
   std::vector<std::string> listen;
   std::vector<std::string> announce;
   std::vector<std::string> relay;
+  std::vector<std::string> bootstrap;
   std::string tiers;
   int port = -1;
 
   void define(CLI::App& app);
   // True when a flag asks for something that only a node made for it can give.
   [[nodiscard]] bool is_any_given() const {
-    return !listen.empty() || !announce.empty() || !relay.empty() || !tiers.empty() || port >= 0;
+    return !listen.empty() || !announce.empty() || !relay.empty() || !bootstrap.empty() || !tiers.empty() || port >= 0;
   }
 };
 
@@ -47,7 +48,10 @@ struct OpenBackend {
 // Runs a call to its end. On SIGINT or SIGTERM the call is cancelled and given two seconds to say so.
 [[nodiscard]] service::Reply run_call(Context& context, service::Backend& backend, const std::string& method,
                                       const service::json::object& params, service::EventSink on_event);
-// The same for calls without events, from opening the backend on.
+// The same for calls without events to the node that runs on this home. Fails with not_running when there is none.
+[[nodiscard]] service::Reply run_on_running_node(Context& context, const std::string& method,
+                                                 const service::json::object& params);
+// The same with a short-lived node where none runs, from opening the backend on.
 [[nodiscard]] service::Reply run_simple_call(Context& context, const std::string& method,
                                              const service::json::object& params);
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/certificate.hpp"
 #include "net/turn_service.hpp"
 
 namespace dig::cli {
@@ -23,8 +24,7 @@ struct TurnFlags {
   std::string alternate_ip;
   std::uint16_t min_port = 49152;
   std::uint16_t max_port = 65535;
-  std::string certificate_file;
-  std::string key_file;
+  CertificateFlags certificate;
   std::vector<std::string> allowed_peers;
   std::size_t threads = 1;
   std::size_t user_quota = 64;
@@ -45,7 +45,5 @@ void add_turn_flags(CLI::App& app, TurnFlags& flags);
 [[nodiscard]] Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags);
 // The value of a flag that names one endpoint; nothing when it was not given.
 [[nodiscard]] Result<std::optional<Endpoint>> parse_endpoint(std::string_view flag, const std::string& text);
-// The certificate and key as they are in their files now; nothing when there are none.
-[[nodiscard]] Result<std::optional<net::TlsContexts>> read_turn_tls(const TurnFlags& flags);
 
 }  // namespace dig::cli

@@ -40,4 +40,17 @@ Result<BytesView> read_positive_integer(ByteReader& reader) {
   return content.subspan(1);
 }
 
+void append_element(Bytes& out, Tag tag, BytesView content) {
+  out.push_back(static_cast<std::byte>(tag));
+  const std::size_t length = content.size();
+  if (length >= 0x100) {
+    out.push_back(std::byte{0x82});
+    out.push_back(static_cast<std::byte>(length >> 8U));
+  } else if (length >= 0x80) {
+    out.push_back(std::byte{0x81});
+  }
+  out.push_back(static_cast<std::byte>(length));
+  append(out, content);
+}
+
 }  // namespace dig::crypto::der

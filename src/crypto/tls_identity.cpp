@@ -26,6 +26,8 @@ struct X509Delete {
   void operator()(BIGNUM* number) const noexcept { BN_free(number); }
   void operator()(GENERAL_NAME* name) const noexcept { GENERAL_NAME_free(name); }
   void operator()(GENERAL_NAMES* names) const noexcept { GENERAL_NAMES_free(names); }
+  void operator()(ASN1_OBJECT* oid) const noexcept { ASN1_OBJECT_free(oid); }
+  void operator()(ASN1_OCTET_STRING* content) const noexcept { ASN1_OCTET_STRING_free(content); }
   void operator()(X509_EXTENSION* extension) const noexcept { X509_EXTENSION_free(extension); }
   void operator()(STACK_OF(X509) * certificates) const noexcept { sk_X509_free(certificates); }  // borrowed elements
 };
@@ -78,6 +80,16 @@ void add_constant_extension(X509& certificate, int kind, const char* value) {
   require_openssl(extension != nullptr && X509_add_ext(&certificate, extension.get(), -1) == 1);
 }
 
+void add_extension(X509& certificate, const TlsIdentity::Extension& wanted) {
+  const Owned<ASN1_OBJECT> oid(OBJ_txt2obj(wanted.oid.c_str(), 1));
+  const Owned<ASN1_OCTET_STRING> content(ASN1_OCTET_STRING_new());
+  require_openssl(oid != nullptr && content != nullptr);
+  const Bytes bytes = wanted.content(public_key_der(certificate));
+  require_openssl(ASN1_OCTET_STRING_set(content.get(), octets(bytes), static_cast<int>(bytes.size())) == 1);
+  const Owned<X509_EXTENSION> extension(X509_EXTENSION_create_by_OBJ(nullptr, oid.get(), 0, content.get()));
+  require_openssl(extension != nullptr && X509_add_ext(&certificate, extension.get(), -1) == 1);
+}
+
 void set_random_serial(X509& certificate) {
   const Owned<BIGNUM> serial(BN_new());
   require_openssl(serial != nullptr && BN_rand(serial.get(), k_serial_bits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1);
@@ -107,7 +119,8 @@ Result<std::shared_ptr<const TlsIdentity>> TlsIdentity::from_pem(std::string_vie
 }
 
 Result<std::shared_ptr<const TlsIdentity>> TlsIdentity::make_self_signed(const std::vector<std::string>& names,
-                                                                         std::chrono::seconds validity, UnixTime now) {
+                                                                         std::chrono::seconds validity, UnixTime now,
+                                                                         const std::optional<Extension>& extension) {
   if (names.empty()) return fail(Errc::invalid_argument, "a certificate needs a name");
   for (const std::string& name : names) {
     if (!IpAddress::parse(name) && !is_host_name(name)) return fail(Errc::invalid_argument, "no host name: " + name);
@@ -134,6 +147,7 @@ Result<std::shared_ptr<const TlsIdentity>> TlsIdentity::make_self_signed(const s
   add_constant_extension(*certificate, NID_basic_constraints, "critical,CA:FALSE");
   add_constant_extension(*certificate, NID_key_usage, "critical,digitalSignature");
   add_constant_extension(*certificate, NID_ext_key_usage, "serverAuth,clientAuth");
+  if (extension) add_extension(*certificate, *extension);
   require_openssl(X509_sign(certificate.get(), key.get(), EVP_sha256()) > 0);
   std::vector<Certificate> chain;
   chain.push_back(std::move(certificate));

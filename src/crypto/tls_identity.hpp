@@ -2,7 +2,9 @@
 // The certificate chain and private key with which one side of TLS or DTLS proves who it is.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,10 +28,18 @@ class TlsIdentity {
   [[nodiscard]] static Result<std::shared_ptr<const TlsIdentity>> from_pem(std::string_view certificates,
                                                                            std::string_view private_key);
 
+  // What else a certificate says: the content of an extension, which may depend on the certificate's key (DER
+  // SubjectPublicKeyInfo).
+  struct Extension {
+    std::string oid;  // "1.3.6.1.4.1.…"
+    std::function<Bytes(BytesView spki)> content;
+  };
+
   // A fresh ECDSA P-256 key (from OpenSSL's generator) and a certificate signed by it, for the names and IP addresses
   // given; valid from an hour before `now`, because clocks differ. invalid_argument if a name is no host name.
   [[nodiscard]] static Result<std::shared_ptr<const TlsIdentity>> make_self_signed(
-      const std::vector<std::string>& names, std::chrono::seconds validity, UnixTime now);
+      const std::vector<std::string>& names, std::chrono::seconds validity, UnixTime now,
+      const std::optional<Extension>& extension = std::nullopt);
 
   [[nodiscard]] const Bytes& leaf_der() const noexcept { return leaf_der_; }
   // SHA-256 of the DER form of the own certificate (RFC 8122 §5).

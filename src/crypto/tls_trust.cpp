@@ -37,4 +37,10 @@ TlsTrust TlsTrust::check(LeafCheck check) {
   return trust;
 }
 
+TlsTrust TlsTrust::or_check(LeafCheck check) const {
+  TlsTrust trust = *this;
+  trust.check_ = std::move(check);
+  return trust;
+}
+
 }  // namespace dig::crypto

@@ -28,9 +28,13 @@ class TlsTrust {
   [[nodiscard]] static TlsTrust fingerprint(const Sha256Digest& leaf);
   [[nodiscard]] static TlsTrust check(LeafCheck check);
 
+  // Of authorities: what they do not vouch for is believed all the same if `check` accepts it.
+  [[nodiscard]] TlsTrust or_check(LeafCheck check) const;
+
   [[nodiscard]] bool needs_name() const noexcept { return store_ != nullptr; }
   // For crypto/ itself: the store of the authorities, null for the other kinds; and what these check.
   [[nodiscard]] x509_store_st* store() const noexcept { return store_.get(); }
+  [[nodiscard]] bool has_check() const noexcept { return static_cast<bool>(check_); }
   [[nodiscard]] Result<void> check_leaf(BytesView leaf_der) const { return check_(leaf_der); }
 
  private:

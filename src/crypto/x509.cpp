@@ -17,9 +17,11 @@ namespace dig::crypto {
 namespace {
 
 constexpr std::size_t k_max_pem = 4 << 20;  // a bundle of all public authorities has about 200 KiB
+constexpr std::size_t k_max_leaf = 32 * 1024;
 constexpr int k_max_names = 64;
 
 struct Asn1Delete {
+  void operator()(ASN1_OBJECT* oid) const noexcept { ASN1_OBJECT_free(oid); }
   void operator()(ASN1_TIME* time) const noexcept { ASN1_TIME_free(time); }
   void operator()(GENERAL_NAMES* names) const noexcept { GENERAL_NAMES_free(names); }
 };
@@ -94,6 +96,37 @@ std::string certificate_pem(x509_st& certificate) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(output.get(), &data);
   return {data, static_cast<std::size_t>(size)};
+}
+
+Bytes public_key_der(x509_st& certificate) {
+  X509_PUBKEY* const key = X509_get_X509_PUBKEY(&certificate);
+  const int size = i2d_X509_PUBKEY(key, nullptr);
+  require_openssl(size > 0);
+  Bytes der(static_cast<std::size_t>(size));
+  unsigned char* end = writable_octets(der);
+  require_openssl(i2d_X509_PUBKEY(key, &end) == size);
+  return der;
+}
+
+Result<BoundKey> read_bound_key(BytesView der, const std::string& oid) {
+  if (der.size() > k_max_leaf) return fail(Errc::certificate_refused, "it is too long");
+  const unsigned char* end = octets(der);
+  const Certificate certificate(d2i_X509(nullptr, &end, static_cast<long>(der.size())));
+  ERR_clear_error();
+  if (!certificate || end != octets(der) + der.size()) return fail(Errc::certificate_refused, "it cannot be read");
+  EVP_PKEY* const key = X509_get0_pubkey(certificate.get());
+  const bool is_self_signed = key != nullptr && X509_verify(certificate.get(), key) == 1;
+  ERR_clear_error();
+  if (!is_self_signed) return fail(Errc::certificate_refused, "it is not signed with its own key");
+  const std::unique_ptr<ASN1_OBJECT, Asn1Delete> wanted(OBJ_txt2obj(oid.c_str(), 1));
+  require_openssl(wanted != nullptr);
+  const int index = X509_get_ext_by_OBJ(certificate.get(), wanted.get(), -1);
+  if (index < 0) return fail(Errc::certificate_refused, "it has no extension " + oid);
+  if (X509_get_ext_by_OBJ(certificate.get(), wanted.get(), index) >= 0) {
+    return fail(Errc::certificate_refused, "it has the extension " + oid + " more than once");
+  }
+  const ASN1_OCTET_STRING* const content = X509_EXTENSION_get_data(X509_get_ext(certificate.get(), index));
+  return BoundKey{public_key_der(*certificate), to_bytes(content_of(content))};
 }
 
 UnixTime valid_from(const x509_st& certificate) { return to_unix_time(X509_get0_notBefore(&certificate)); }

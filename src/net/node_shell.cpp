@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/node_shell.hpp"
 
+#include <algorithm>
 #include <list>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "net/clock.hpp"
-#include "net/interfaces.hpp"
+#include "store/disk/sequence_file.hpp"
 #include "store/merkle.hpp"
 
 namespace dig::net {
@@ -63,6 +65,27 @@ constexpr std::size_t k_max_queued = 4096;
 node::ConnectionId connection_of(TransportId id) { return node::ConnectionId{id.value}; }
 TransportId transport_of(node::ConnectionId id) { return TransportId{id.value}; }
 
+std::vector<StoreId> ids_of(const std::vector<store::StoreInfo>& stores) {
+  std::vector<StoreId> ids;
+  for (const store::StoreInfo& info : stores) ids.push_back(info.store_id);
+  return ids;
+}
+
+// What stands on several interfaces or families is told once a port.
+// One peer may have several addresses; `what` it is says the error.
+Result<std::map<PeerId, std::vector<Multiaddr>>> by_peer(const std::vector<Multiaddr>& addresses,
+                                                         const std::string& what) {
+  std::map<PeerId, std::vector<Multiaddr>> grouped;
+  for (const Multiaddr& address : addresses) {
+    const auto peer = address.peer_id();
+    if (!peer || address.has(Protocol::p2p_circuit)) {
+      return fail(Errc::invalid_argument, "a " + what + " is /ip4/…/tcp/…/p2p/<peer id>, not " + address.to_string());
+    }
+    grouped[*peer].push_back(address);
+  }
+  return grouped;
+}
+
 Result<node::FoundStore> find_store(store::LocalStore& store, const node::FindStore& wanted) {
   DIG_TRY(const store::StoreInfo info, store.find(wanted.store, wanted.root));
   DIG_TRY(SignedManifest manifest, store.manifest(info.store_id, info.root));
@@ -80,77 +103,89 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
       std::make_unique<WorkerPool>(*shell->loop_, WorkerPool::Limits{.threads = k_workers, .max_queued = k_max_queued});
   shell->long_jobs_ =
       std::make_unique<WorkerPool>(*shell->loop_, WorkerPool::Limits{.threads = 1, .max_queued = k_max_queued});
+  const auto limits = options.is_bootstrap ? node::NodeCore::Limits::of_bootstrap() : node::NodeCore::Limits{};
   shell->core_ =
-      std::make_unique<node::NodeCore>(identity, shell->rng_, node::NodeCore::Config{options.agent_version, {}});
-  shell->transports_ = std::make_unique<TcpTransports>(*shell->loop_, static_cast<TransportOwner&>(*shell));
+      std::make_unique<node::NodeCore>(identity, shell->rng_, node::NodeCore::Config{options.agent_version, limits});
   shell->resolver_ = std::make_unique<Resolver>(*shell->loop_);
   NodeShell* const raw = shell.get();
   shell->timer_ = std::make_unique<Timer>(*shell->loop_, [raw](Instant now) {
     raw->core_->handle_timeout(now);
     raw->pump(now);
   });
-  if (options.listen) DIG_CHECK(shell->bind(options));
-  shell->find_addresses(options);
+  DIG_CHECK(shell->prepare_ports(options, limits.max_connections));
   shell->core_->set_wall_clock(monotonic_now(), wall_now());
-  shell->core_->force_roles(monotonic_now(), options.forces_roles);
-  shell->core_->set_relay(monotonic_now(), options.is_relay);
-  shell->core_->set_autonat_server(monotonic_now(), options.is_autonat_server);
+  shell->core_->force_roles(monotonic_now(), options.forces_roles || options.is_bootstrap);
+  shell->core_->set_relay(monotonic_now(), options.is_relay || options.is_bootstrap);
+  shell->core_->set_autonat_server(monotonic_now(), options.is_autonat_server || options.is_bootstrap);
+  if (options.is_bootstrap) DIG_CHECK(shell->start_directory(options));
   DIG_CHECK(shell->use_relays(options.relays));
+  DIG_CHECK(shell->use_bootstraps(options));
+  if (options.listen && !options.bootstraps.empty()) DIG_CHECK(shell->start_publishing(options));
   return shell;
 }
 
 NodeShell::~NodeShell() { stop(); }
 
-Result<void> NodeShell::bind(const ShellOptions& options) {
-  if (options.listen_addresses.empty()) {
-    DIG_TRY(PortLease lease, port_manager_.acquire({.purpose = "libp2p-main", .preferred = options.preferred_port}));
-    leases_.push_back(std::move(lease));
-  }
-  for (const Multiaddr& address : options.listen_addresses) {
-    DIG_TRY(const Endpoint endpoint, address.tcp_endpoint());
-    DIG_TRY(PortLease lease, port_manager_.acquire({.purpose = "libp2p-" + std::to_string(leases_.size() + 1),
-                                                    .preferred = endpoint.port,
-                                                    .exact = endpoint.port != 0,
-                                                    .addresses = {endpoint.address}}));
-    leases_.push_back(std::move(lease));
-  }
-  for (PortLease& lease : leases_) {
-    for (BoundSocket& socket : lease.take_tcp()) transports_->listen(std::move(socket));
+Result<void> NodeShell::use_relays(const std::vector<Multiaddr>& relays) {
+  DIG_TRY(auto addresses, by_peer(relays, "relay"));
+  for (auto& [peer, known] : addresses) DIG_CHECK(core_->add_relay(monotonic_now(), peer, std::move(known)));
+  return {};
+}
+
+// A node that others are to find is reached through its bootstrap servers where nothing better is possible.
+Result<void> NodeShell::use_bootstraps(const ShellOptions& options) {
+  const Instant now = monotonic_now();
+  has_bootstraps_ = !options.bootstraps.empty();
+  DIG_TRY(const auto addresses, by_peer(options.bootstraps, "bootstrap server"));
+  for (const auto& [peer, known] : addresses) {
+    DIG_CHECK(core_->add_bootstrap(now, peer, known));
+    if (options.listen && !options.is_bootstrap) DIG_CHECK(core_->add_relay(now, peer, known));
+    if (options.is_bootstrap) DIG_CHECK(core_->add_dial_back_helper(now, peer, known));
   }
   return {};
 }
 
-void NodeShell::find_addresses(const ShellOptions& options) {
-  std::vector<Multiaddr> listening;
-  const auto interfaces = interface_addresses();
-  for (const Endpoint& bound : transports_->listening()) {
-    for (const Endpoint& endpoint : dialable_endpoints(bound, interfaces)) {
-      listening.push_back(Multiaddr::tcp(endpoint));
-    }
-  }
-  core_->set_addresses(monotonic_now(), listening, options.announce_addresses);
-  for (const Multiaddr& address : options.announce_addresses.empty() ? listening : options.announce_addresses) {
-    // Only an address that names another peer refuses the own id; such a one is not ours to publish.
-    if (auto own = address.with_peer_id(identity_.peer_id())) addresses_.push_back(std::move(*own));
-  }
+Result<void> NodeShell::start_directory(const ShellOptions& options) {
+  const auto answer = [this](directory::PersistToken token, const Result<directory::PersistOutcome>& result) {
+    const Instant now = monotonic_now();
+    core_->handle_persisted(now, token, result);
+    pump(now);
+  };
+  DIG_TRY(directory_keeper_, DirectoryKeeper::open(*loop_, options.home / "directory.db", answer));
+  const Instant now = monotonic_now();
+  core_->start_directory(now);
+  DIG_CHECK(directory_keeper_->load(now, *core_));
+  return options.redis ? share_directory(*options.redis) : Result<void>();
 }
 
-// One relay may have several addresses.
-Result<void> NodeShell::use_relays(const std::vector<Multiaddr>& relays) {
-  std::map<PeerId, std::vector<Multiaddr>> addresses;
-  for (const Multiaddr& relay : relays) {
-    const auto peer = relay.peer_id();
-    if (!peer || relay.has(Protocol::p2p_circuit)) {
-      return fail(Errc::invalid_argument, "a relay is /ip4/…/tcp/…/p2p/<peer id>, not " + relay.to_string());
-    }
-    addresses[*peer].push_back(relay);
-  }
-  for (auto& [peer, known] : addresses) DIG_CHECK(core_->add_relay(monotonic_now(), peer, std::move(known)));
+Result<void> NodeShell::share_directory(const RedisUrl& url) {
+  const auto warn = [this](const Error& why) { sink_(monotonic_now(), node::NodeFact{dignet::Warning{why}}); };
+  DIG_TRY(directory_sharing_,
+          DirectorySharing::start(*loop_, *resolver_, rng_, {.url = url}, *directory_keeper_, *core_,
+                                  {.pump = [this](Instant now) { pump(now); }, .warn = warn}));
+  return {};
+}
+
+Result<void> NodeShell::start_publishing(const ShellOptions& options) {
+  sequence_file_ = store::sequence_file(options.home);
+  const auto kept = store::read_sequence(sequence_file_);
+  // Without it the clock alone says what is newer, which is right unless it was set back.
+  if (!kept && kept.error().code() != Errc::malformed) return std::unexpected(kept.error());
+  sequence_ = kept_sequence_ = kept.value_or(0);
+  announces_stores_ = true;
+  const Instant now = monotonic_now();
+  core_->start_publishing(now, sequence_);
+  DIG_TRY(const auto stores, store_.list());
+  core_->set_stores(now, ids_of(stores));
   return {};
 }
 
 void NodeShell::start(FactSink sink) {
   sink_ = std::move(sink);
+  for (Error& warning : std::exchange(warnings_, {})) {
+    loop_->post(
+        [this, warning = std::move(warning)] { sink_(monotonic_now(), node::NodeFact{dignet::Warning{warning}}); });
+  }
   thread_ = std::thread([this] { loop_->run(); });
 }
 
@@ -161,20 +196,31 @@ void NodeShell::stop() {
       const Instant now = monotonic_now();
       core_->close_all(now);
       pump(now);
-      transports_->drain(k_goodbye, [this] {
-        transports_.reset();
+      streams_->drain(k_goodbye, [this] {
+        end_ports();
         loop_->stop();
       });
     });
     thread_.join();
   }
   is_stopping_ = true;  // ends what runs on the long-job thread at its next step
+  directory_sharing_.reset();
+  directory_keeper_.reset();
   long_jobs_.reset();
   pool_.reset();
+  if (std::exchange(kept_sequence_, sequence_) != sequence_) {
+    std::ignore = store::write_sequence(sequence_file_, sequence_);
+  }
   timer_.reset();
   resolver_.reset();
-  transports_.reset();
+  end_ports();
   core_.reset();
+}
+
+void NodeShell::end_ports() {
+  turn_.reset();
+  datagrams_.reset();
+  streams_.reset();
 }
 
 void NodeShell::post(std::move_only_function<void(Instant now, node::NodeCore& core)> command) {
@@ -197,9 +243,12 @@ bool NodeShell::admits(Instant now, const Endpoint& /*local*/, const Endpoint& r
   return core_->admits(now, remote);
 }
 
-void NodeShell::handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote) {
-  core_->handle_accepted(now, connection_of(id), local, remote);
+void NodeShell::handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote,
+                                Multiaddr::Carrier carrier) {
+  core_->handle_accepted(now, connection_of(id), local, remote, carrier);
 }
+
+void NodeShell::handle_not_libp2p(Instant /*now*/, const Endpoint& remote) { core_->handle_not_accepted(remote); }
 
 void NodeShell::handle_dialled(Instant now, DialId id, const DialOutcome& outcome) {
   const node::DialId dial{id.value};
@@ -247,17 +296,26 @@ void NodeShell::pump(Instant now) {
 
 void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
   if (const auto* flush = std::get_if<node::Flush>(&output)) {
-    transports_->flush(transport_of(flush->connection));
+    streams_->flush(transport_of(flush->connection));
   } else if (auto* disk = std::get_if<node::DiskRequest>(&output)) {
     ask_disk(std::move(*disk));
+  } else if (auto* rows = std::get_if<node::PersistDirectory>(&output)) {
+    directory_keeper_->persist(std::move(*rows));
+  } else if (const auto* used = std::get_if<node::SequenceUsed>(&output)) {
+    sequence_ = used->sequence;
+    keep_sequence();
   } else if (const auto* dial = std::get_if<node::DialTcp>(&output)) {
-    // The race between addresses is the core's, which also waits for the handshake; here is one address at a time.
-    transports_->dial(DialId{dial->dial.value}, {dial->remote},
-                      {.from_listener = !dial->is_from_fresh_port, .limits = {}});
+    streams_->dial({.id = DialId{dial->dial.value},
+                    .remote = dial->remote,
+                    .carrier = dial->carrier,
+                    .tls_name = dial->tls_name,
+                    .http_host = dial->http_host,
+                    .peer = dial->peer,
+                    .is_from_fresh_port = dial->is_from_fresh_port});
   } else if (const auto* cancelled = std::get_if<node::CancelDial>(&output)) {
-    transports_->cancel_dial(DialId{cancelled->dial.value});
+    streams_->cancel_dial(DialId{cancelled->dial.value});
   } else if (const auto* close = std::get_if<node::CloseConnection>(&output)) {
-    transports_->close(transport_of(close->connection), close->is_graceful ? CloseMode::graceful : CloseMode::abort);
+    streams_->close(transport_of(close->connection), close->is_graceful ? CloseMode::graceful : CloseMode::abort);
   } else if (auto* resolve = std::get_if<node::ResolveName>(&output)) {
     resolver_->resolve(resolve->name, resolve->family,
                        [this, id = resolve->resolve](Result<std::vector<IpAddress>> result) {
@@ -268,6 +326,36 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
   } else {
     sink_(now, std::move(output));
   }
+}
+
+// One write at a time: they would overtake each other on the workers.
+void NodeShell::keep_sequence() {
+  if (is_keeping_sequence_ || sequence_ == kept_sequence_) return;
+  is_keeping_sequence_ =
+      pool_->run([file = sequence_file_, sequence = sequence_] { return store::write_sequence(file, sequence); },
+                 [this, sequence = sequence_](const Result<void>& written) {
+                   is_keeping_sequence_ = false;
+                   if (!written) return;  // tried again with the next one, and at the end
+                   kept_sequence_ = sequence;
+                   keep_sequence();
+                 });
+}
+
+void NodeShell::announce_stores() {
+  if (!announces_stores_) return;
+  are_stores_outdated_ = true;
+  if (is_listing_stores_) return;
+  are_stores_outdated_ = false;
+  is_listing_stores_ = pool_->run([&store = store_] { return store.list(); },
+                                  [this](const Result<std::vector<store::StoreInfo>>& listed) {
+                                    is_listing_stores_ = false;
+                                    if (listed) {
+                                      const Instant now = monotonic_now();
+                                      core_->set_stores(now, ids_of(*listed));
+                                      pump(now);
+                                    }
+                                    if (are_stores_outdated_) announce_stores();
+                                  });
 }
 
 void NodeShell::answer_disk(node::DiskRequestId id, Result<node::DiskAnswer> answer) {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shell of a node: one thread that runs the core loop with NodeCore and its TCP transports, and a pool of workers
-// for disk and hashing. Carries out what the core asks for and hands every other output on as a fact.
+// The shell of a node: one thread that runs the core loop with NodeCore, the streams and datagrams of its one port and
+// the TURN shard on it, and a pool of workers for disk and hashing. Carries out what the core asks for and hands every
+// other output on as a fact.
 //
-// Thread-safety: post(), ports() and stop() may be called from any thread; everything else belongs to the loop.
+// Thread-safety: post(), set_tls(), ports() and stop() may be called from any thread; everything else belongs to the
+// loop.
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,10 +17,14 @@
 #include <vector>
 
 #include "crypto/system_rng.hpp"
+#include "net/directory_keeper.hpp"
+#include "net/directory_sharing.hpp"
 #include "net/loop.hpp"
+#include "net/port_datagrams.hpp"
 #include "net/port_manager.hpp"
+#include "net/port_streams.hpp"
+#include "net/redis_protocol.hpp"
 #include "net/resolver.hpp"
-#include "net/tcp_transports.hpp"
 #include "net/worker_pool.hpp"
 #include "node/node_core.hpp"
 #include "store/disk/local_store.hpp"
@@ -25,19 +32,52 @@
 
 namespace dig::net {
 
+// STUN and TURN on the ports of the node.
+struct TurnRole {
+  // `offload` is found out here, and `max_channel_number` is that of a shared port
+  // (proto/one_port/datagram_router.hpp).
+  TurnShardOptions shard;
+  std::shared_ptr<const turn::CredentialSource> credentials;
+  turn::QuotaBook::Limits quotas;
+};
+
 struct ShellOptions {
   bool listen = true;                         // false: an ephemeral node that publishes nothing
   std::uint16_t preferred_port = 4001;        // 0: any
   std::vector<Multiaddr> listen_addresses;    // replaces "every interface, preferred_port"
   std::vector<Multiaddr> announce_addresses;  // replaces the addresses found
-  std::vector<Multiaddr> relays;              // with peer ids: where this node keeps reservations
+  std::string domain;                         // with each port that is listened on, before the addresses found
+  std::vector<IpAddress> public_ips;  // with each port that is listened on, in place of the interfaces' addresses
+  std::vector<Multiaddr> relays;      // with peer ids: where this node keeps reservations
   bool is_relay = false;
   bool is_autonat_server = true;
-  bool forces_roles = false;  // node::NodeCore::force_roles
+  bool forces_roles = false;          // node::NodeCore::force_roles
+  std::vector<Multiaddr> bootstraps;  // with peer ids: asked for holders; a node that listens publishes itself there
+  bool is_bootstrap = false;          // a directory and a relay for others
+  std::optional<RedisUrl> redis;      // where a bootstrap server shares its directory with others
+  std::filesystem::path home;         // for what a node keeps beside its stores
   std::string agent_version;
+
+  // Also listened on, such as 80 and 443; each that cannot be had is a Warning, and the node goes on without it.
+  std::vector<std::uint16_t> extra_ports;
+  // PEM, for TLS on every port. Without them a certificate is made that is bound to the PeerId.
+  std::string tls_certificates;
+  std::string tls_key;
+  // Without it, only Binding requests are answered.
+  std::optional<TurnRole> turn;
+  PageSource pages;                     // without it: 404
+  std::vector<std::string> http_hosts;  // further names that pages may be asked for under
+  // Whether /ws addresses are told to others, behind the plain ones; /tls/ws too where `tls_certificates` are given,
+  // as browsers believe no others.
+  bool announces_websocket = true;
 };
 
-class NodeShell final : private TransportOwner {
+// For TLS and DTLS on the one port: with this certificate, or one that is made for the identity where the text is
+// empty. certificate_unreadable.
+[[nodiscard]] Result<TlsContexts> make_port_tls(const Identity& identity, std::string_view certificates,
+                                                std::string_view private_key);
+
+class NodeShell final : private PortOwner {
  public:
   // What the core tells the API; called on the loop.
   using FactSink = std::move_only_function<void(Instant now, node::NodeOutput fact)>;
@@ -70,8 +110,19 @@ class NodeShell final : private TransportOwner {
   [[nodiscard]] std::unique_ptr<Timer> make_timer(Timer::Handler on_expiry) {
     return std::make_unique<Timer>(*loop_, std::move(on_expiry));
   }
+  [[nodiscard]] bool has_bootstraps() const noexcept { return has_bootstraps_; }
+  // On the loop: what is answered over HTTP from now on.
+  void set_pages(PageSource pages) { streams_->set_pages(std::move(pages)); }
+  // On the loop: the stores that are here have changed, which the bootstrap servers are to know.
+  void announce_stores();
   // Any thread: the store was removed, so its open files are not served any longer.
   void forget_store(const StoreId& id, const std::optional<RootHash>& root);
+  // Any thread: a renewed certificate, for connections that come from now on.
+  void set_tls(const TlsContexts& contexts);
+  // On the loop, until stop().
+  [[nodiscard]] TurnShard& turn() noexcept { return *turn_; }
+  [[nodiscard]] PortStreamsStatus stream_status() const { return streams_->snapshot(); }
+  [[nodiscard]] one_port::DatagramRouter::Status datagram_status() const { return datagrams_->snapshot(); }
   // From inside the loop: the same end of a command for code that runs there outside of post().
   void pump(Instant now);
   [[nodiscard]] node::NodeCore& core() noexcept { return *core_; }
@@ -91,13 +142,26 @@ class NodeShell final : private TransportOwner {
  private:
   NodeShell(const Identity& identity, store::LocalStore& store) : identity_(identity), store_(store) {}
 
+  // node_shell_ports.cpp
+  [[nodiscard]] Result<void> prepare_ports(const ShellOptions& options, std::size_t max_connections);
   [[nodiscard]] Result<void> bind(const ShellOptions& options);
+  void bind_extra(std::uint16_t port);
+  void make_turn(const ShellOptions& options);
+  [[nodiscard]] std::vector<Multiaddr> listening_addresses(const ShellOptions& options) const;
   void find_addresses(const ShellOptions& options);
+  void allow_hosts(const ShellOptions& options);
+  void end_ports();
   [[nodiscard]] Result<void> use_relays(const std::vector<Multiaddr>& relays);
+  [[nodiscard]] Result<void> use_bootstraps(const ShellOptions& options);
+  [[nodiscard]] Result<void> start_directory(const ShellOptions& options);
+  [[nodiscard]] Result<void> share_directory(const RedisUrl& url);
+  [[nodiscard]] Result<void> start_publishing(const ShellOptions& options);
 
-  // TransportOwner
+  // PortOwner
   [[nodiscard]] bool admits(Instant now, const Endpoint& local, const Endpoint& remote) override;
-  void handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote) override;
+  void handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote,
+                       Multiaddr::Carrier carrier) override;
+  void handle_not_libp2p(Instant now, const Endpoint& remote) override;
   void handle_dialled(Instant now, DialId id, const DialOutcome& outcome) override;
   void handle_bytes(Instant now, TransportId id, BytesView bytes) override;
   void handle_eof(Instant now, TransportId id) override;
@@ -107,6 +171,7 @@ class NodeShell final : private TransportOwner {
   void settle(Instant now) override;
 
   void carry_out(Instant now, node::NodeOutput& output);
+  void keep_sequence();
   void ask_disk(node::DiskRequest request);
   template <class Work>
   void run_disk_work(node::DiskRequestId id, Work work);
@@ -121,12 +186,27 @@ class NodeShell final : private TransportOwner {
   std::vector<Multiaddr> addresses_;
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<node::NodeCore> core_;
-  std::unique_ptr<TcpTransports> transports_;
+  std::shared_ptr<const turn::CredentialSource> turn_credentials_;
+  std::unique_ptr<turn::Quotas> turn_quotas_;
+  std::unique_ptr<PortStreams> streams_;
+  std::unique_ptr<PortDatagrams> datagrams_;
+  std::unique_ptr<TurnShard> turn_;  // ends before those that carry its bytes
+  std::vector<Error> warnings_;      // until there is somebody to be told
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<Timer> timer_;
   std::unique_ptr<WorkerPool> pool_;
   std::unique_ptr<WorkerPool> long_jobs_;
   std::atomic<bool> is_stopping_ = false;
+  std::unique_ptr<DirectoryKeeper> directory_keeper_;  // of a bootstrap server
+  std::unique_ptr<DirectorySharing> directory_sharing_;
+  bool has_bootstraps_ = false;
+  bool announces_stores_ = false;
+  bool is_listing_stores_ = false;
+  bool are_stores_outdated_ = false;  // changed while they were being listed
+  std::filesystem::path sequence_file_;
+  std::uint64_t sequence_ = 0;       // of what this node has published
+  std::uint64_t kept_sequence_ = 0;  // on disk
+  bool is_keeping_sequence_ = false;
   class ReaderCache;
   std::shared_ptr<ReaderCache> readers_;
   std::map<node::PartialId, Partial> partials_;

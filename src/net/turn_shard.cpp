@@ -39,6 +39,27 @@ void TurnShard::drain(const std::optional<Endpoint>& alternate, Task on_drained)
   impl_->drain(alternate, std::move(on_drained));
 }
 TurnShardStatus TurnShard::snapshot() const { return impl_->snapshot(); }
+bool TurnShard::adopt(Instant now, TransportId id, const turn::ClientPath& path, StreamCarrier& carrier) {
+  return impl_->adopt(now, id, path, carrier);
+}
+void TurnShard::handle_stream_bytes(Instant now, TransportId id, BytesView bytes) {
+  impl_->handle_adopted_bytes(now, id, bytes);
+}
+void TurnShard::handle_stream_closed(Instant now, TransportId id) { impl_->handle_adopted_closed(now, id); }
+std::size_t TurnShard::poll_stream(Instant now, TransportId id, MutableBytes out) {
+  return impl_->poll_adopted(now, id, out);
+}
+bool TurnShard::wants_stream_bytes(TransportId id) const { return impl_->wants_adopted_bytes(id); }
+void TurnShard::share_udp(int fd, const Endpoint& local) { impl_->share_udp(fd, local); }
+void TurnShard::handle_datagrams(UnixTime wall, const Received& in) { impl_->handle_datagrams(wall, in); }
+bool TurnShard::has_udp_allocation(const Endpoint& local, const Endpoint& remote) const {
+  return impl_->server().has_allocation({StunTransport::udp, local, remote, 0});
+}
+bool TurnShard::is_channel_bound(Instant now, const Endpoint& local, const Endpoint& remote,
+                                 std::uint16_t channel) const {
+  return impl_->server().is_channel_bound(now, {StunTransport::udp, local, remote, 0}, channel);
+}
+void TurnShard::settle(Instant now) { impl_->finish_wakeup(now); }
 
 TurnShard::Impl::Impl(Loop& loop, TurnShardOptions options, const turn::CredentialSource& credentials,
                       turn::QuotaBook& quotas, Rng& rng)
@@ -85,6 +106,7 @@ TurnShard::Impl::SocketPointer TurnShard::Impl::add_socket(UniqueFd fd, const En
 void TurnShard::Impl::listen_udp(BoundSocket bound) {
   set_buffers(bound.fd.value(), k_listener_buffer);
   listeners_.push_back(add_socket(std::move(bound.fd), bound.local));
+  outlets_.push_back({listeners_.back()->fd.value(), bound.local});
   wait_readable(listeners_.back());
 }
 
@@ -115,13 +137,16 @@ void TurnShard::Impl::handle_readable(const SocketPointer& socket) {
 void TurnShard::Impl::route(Instant now, UnixTime wall, const Socket& socket, const Received& in) {
   if (socket.relay) {
     server_.route(turn::Server::FromPeer{now, *socket.relay, in.remote, in.bytes, in.segment_size}, *this);
-  } else if (is_dtls(in.bytes)) {
-    handle_dtls(wall, in);
   } else {
-    server_.route(
-        turn::Server::FromClient{now, wall, {StunTransport::udp, in.local, in.remote, 0}, in.bytes, in.segment_size},
-        *this);
+    route_from_client(wall, in);
   }
+}
+
+void TurnShard::Impl::route_from_client(UnixTime wall, const Received& in) {
+  if (is_dtls(in.bytes)) return handle_dtls(wall, in);
+  server_.route(
+      turn::Server::FromClient{in.now, wall, {StunTransport::udp, in.local, in.remote, 0}, in.bytes, in.segment_size},
+      *this);
 }
 
 // Looked for only when nothing else was there: errors make the socket readable too, and fail one receive.
@@ -134,13 +159,13 @@ void TurnShard::Impl::handle_peer_errors(Instant now, const Socket& socket) {
   }
 }
 
-const TurnShard::Impl::Socket* TurnShard::Impl::listener_for(const Endpoint& local) const {
-  const Socket* wildcard = nullptr;
-  for (const SocketPointer& socket : listeners_) {
-    if (socket->local == local) return socket.get();
-    const bool is_wildcard = socket->local.address.is_unspecified() && socket->local.port == local.port &&
-                             socket->local.address.family() == local.address.family();
-    if (is_wildcard) wildcard = socket.get();
+const TurnShard::Impl::Outlet* TurnShard::Impl::outlet_for(const Endpoint& local) const {
+  const Outlet* wildcard = nullptr;
+  for (const Outlet& outlet : outlets_) {
+    if (outlet.local == local) return &outlet;
+    const bool is_wildcard = outlet.local.address.is_unspecified() && outlet.local.port == local.port &&
+                             outlet.local.address.family() == local.address.family();
+    if (is_wildcard) wildcard = &outlet;
   }
   return wildcard;
 }
@@ -154,16 +179,16 @@ void TurnShard::Impl::to_client(const turn::ClientPath& client, BytesView head, 
 
 void TurnShard::Impl::send_to_client(const turn::ClientPath& client, BytesView head, BytesView payload,
                                      std::size_t padding) {
-  const Socket* const listener = listener_for(client.local);
-  if (listener == nullptr) return;
-  const IpAddress source = listener->local.address.is_unspecified() ? client.local.address : IpAddress();
+  const Outlet* const outlet = outlet_for(client.local);
+  if (outlet == nullptr) return;
+  const IpAddress source = outlet->local.address.is_unspecified() ? client.local.address : IpAddress();
   // The head of a long answer does not fit beside the payload: such an answer is all head, and lives on the stack of
   // the server, so it leaves at once.
   constexpr std::size_t k_kept_head = 64;
   if (head.size() <= k_kept_head) {
-    scatter_.add(listener->fd.value(), source, client.remote, head, payload, padding);
+    scatter_.add(outlet->fd, source, client.remote, head, payload, padding);
   } else {
-    scatter_.add(listener->fd.value(), source, client.remote, {}, head, padding);
+    scatter_.add(outlet->fd, source, client.remote, {}, head, padding);
     scatter_.flush();
   }
 }
@@ -196,9 +221,12 @@ void TurnShard::Impl::finish_wakeup(Instant now) {
   if (std::exchange(is_finishing_, true)) return;
   while (auto event = server_.poll_event()) carry_out(now, *event);
   scatter_.flush();
-  for (const TransportId id : std::exchange(to_flush_, {})) transports_.flush(id);
-  for (const TransportId id : std::exchange(to_close_, {})) forget_stream(now, id, CloseMode::graceful);
-  while (auto event = server_.poll_event()) carry_out(now, *event);
+  while (!to_flush_.empty() || !to_close_.empty()) {  // a carrier may answer with more
+    for (const TransportId id : std::exchange(to_flush_, {})) flush_stream(id);
+    for (const TransportId id : std::exchange(to_close_, {})) forget_stream(now, id, CloseMode::graceful);
+    while (auto event = server_.poll_event()) carry_out(now, *event);
+    scatter_.flush();
+  }
   const std::optional<Instant> idle_check = streams_.empty() ? std::nullopt : std::optional(now + 1s);
   timer_.set(earliest(earliest(server_.next_timeout(), idle_check), next_dtls_timer(now)));
   is_finishing_ = false;

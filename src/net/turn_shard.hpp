@@ -13,6 +13,7 @@
 #include "crypto/tls_context.hpp"
 #include "net/loop.hpp"
 #include "net/port_manager.hpp"
+#include "net/tcp_transports.hpp"
 #include "net/udp_scatter.hpp"
 #include "net/udp_socket.hpp"
 #include "proto/turn_server/server.hpp"
@@ -53,6 +54,19 @@ struct TurnShardStatus {
   std::uint64_t lost_stream_full = 0;
 };
 
+// Carries the bytes of streams that a shard has adopted. The shard calls it from inside its own calls, never from
+// poll_stream() or wants_stream_bytes().
+class StreamCarrier {
+ public:
+  virtual ~StreamCarrier() = default;
+  // There is something to be polled. The carrier may answer with calls for this stream.
+  virtual void flush(TransportId id) = 0;
+  // Polls what there is now, without sending it yet: it is one message.
+  virtual void take(Instant now, TransportId id) = 0;
+  // The shard has let go of the stream.
+  virtual void close(TransportId id, CloseMode mode) = 0;
+};
+
 class TurnShard {
  public:
   TurnShard(Loop& loop, TurnShardOptions options, const turn::CredentialSource& credentials, turn::QuotaBook& quotas,
@@ -65,6 +79,27 @@ class TurnShard {
   void listen_tcp(BoundSocket socket);
   // For clients that come from now on; those that are there keep theirs.
   void set_tls(const TlsContexts& contexts);
+  // A client whose stream somebody else has accepted and carries: what comes and goes here is STUN without TLS around
+  // it. `path`: its ends and whether it came by TLS; its `connection` means nothing. False: there are too many. The
+  // carrier must outlive the shard or end the stream, and its ids are given to one stream each.
+  [[nodiscard]] bool adopt(Instant now, TransportId id, const turn::ClientPath& path, StreamCarrier& carrier);
+  void handle_stream_bytes(Instant now, TransportId id, BytesView bytes);
+  // It has ended, in whatever way: the id is forgotten.
+  void handle_stream_closed(Instant now, TransportId id);
+  [[nodiscard]] std::size_t poll_stream(Instant now, TransportId id, MutableBytes out);
+  [[nodiscard]] bool wants_stream_bytes(TransportId id) const;
+
+  // The same for datagrams that somebody else has received. What is sent to clients of `local` (an address that may be
+  // unspecified, a port) leaves by `fd`, which must outlive the shard. A batch stays where it is until settle().
+  void share_udp(int fd, const Endpoint& local);
+  void handle_datagrams(UnixTime wall, const Received& in);
+  [[nodiscard]] bool has_udp_allocation(const Endpoint& local, const Endpoint& remote) const;
+  [[nodiscard]] bool is_channel_bound(Instant now, const Endpoint& local, const Endpoint& remote,
+                                      std::uint16_t channel) const;
+
+  // The end of a wake-up in which any of these was called.
+  void settle(Instant now);
+
   // See turn::Server::drain. `on_drained` is called once, when the last allocation has ended or there is none.
   void drain(const std::optional<Endpoint>& alternate, Task on_drained);
   [[nodiscard]] TurnShardStatus snapshot() const;

@@ -26,6 +26,17 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void set_tls(const TlsContexts& contexts) { tls_ = contexts; }
   void drain(const std::optional<Endpoint>& alternate, Task on_drained);
   [[nodiscard]] TurnShardStatus snapshot() const;
+  [[nodiscard]] const turn::Server& server() const noexcept { return server_; }
+
+  // turn_shard_adopted.cpp: what somebody else carries
+  [[nodiscard]] bool adopt(Instant now, TransportId id, const turn::ClientPath& path, StreamCarrier& carrier);
+  void handle_adopted_bytes(Instant now, TransportId id, BytesView bytes);
+  void handle_adopted_closed(Instant now, TransportId id);
+  [[nodiscard]] std::size_t poll_adopted(Instant now, TransportId id, MutableBytes out);
+  [[nodiscard]] bool wants_adopted_bytes(TransportId id) const;
+  void share_udp(int fd, const Endpoint& local) { outlets_.push_back({fd, local}); }
+  void handle_datagrams(UnixTime wall, const Received& in) { route_from_client(wall, in); }
+  void finish_wakeup(Instant now);
 
  private:
   // A UDP socket that waits to be readable. Handlers hold it by shared_ptr and do nothing once it is dead.
@@ -44,8 +55,15 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   };
   using SocketPointer = std::shared_ptr<Socket>;
 
+  // By what datagrams to clients leave.
+  struct Outlet {
+    int fd = -1;
+    Endpoint local;
+  };
+
   struct Stream {
     turn::ClientPath path;
+    StreamCarrier* carrier = nullptr;       // of an adopted one
     bool has_begun = false;                 // the first byte has told what it is
     std::optional<crypto::TlsSession> tls;  // around what follows
     stun::Framer framer;
@@ -76,11 +94,11 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void handle_peer_errors(Instant now, const Socket& socket);
   void send_to_client(const turn::ClientPath& client, BytesView head, BytesView payload, std::size_t padding);
   [[nodiscard]] SocketPointer add_socket(UniqueFd fd, const Endpoint& local);
-  void finish_wakeup(Instant now);
   void carry_out(Instant now, turn::ServerEvent& event);
   [[nodiscard]] Result<void> open_relay(const turn::OpenRelay& open);
   void handle_timer(Instant now);
-  [[nodiscard]] const Socket* listener_for(const Endpoint& local) const;
+  void route_from_client(UnixTime wall, const Received& in);
+  [[nodiscard]] const Outlet* outlet_for(const Endpoint& local) const;
 
   // turn::Sink
   void to_client(const turn::ClientPath& client, BytesView head, BytesView payload, std::size_t padding) override;
@@ -95,11 +113,13 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void handle_error(Instant now, TransportId id, const Error& error) override;
   [[nodiscard]] std::size_t poll_bytes(Instant now, TransportId id, MutableBytes out) override;
   [[nodiscard]] bool wants_bytes(TransportId id) override;
+  [[nodiscard]] bool has_room(TransportId id) const;
   void settle(Instant now) override { finish_wakeup(now); }
   void handle_plaintext(Instant now, TransportId id, Stream& stream, BytesView bytes);
   void drain_tls(Instant now, TransportId id, Stream& stream);
   void seal(Stream& stream);
   void write_stream(TransportId id, BytesView head, BytesView payload, std::size_t padding);
+  void flush_stream(TransportId id);
   void forget_stream(Instant now, TransportId id, CloseMode mode);
   void close_idle_streams(Instant now);
 
@@ -112,12 +132,18 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void handle_dtls_timers(Instant now);
   [[nodiscard]] std::optional<Instant> next_dtls_timer(Instant now) const;
 
+  // Adopted streams have ids of their carrier, which must not be taken for those of our own transports.
+  static constexpr std::uint64_t k_adopted = std::uint64_t{1} << 63U;
+  [[nodiscard]] static TransportId inner_id(TransportId id) noexcept { return TransportId{id.value | k_adopted}; }
+  [[nodiscard]] static TransportId outer_id(TransportId id) noexcept { return TransportId{id.value & ~k_adopted}; }
+
   Loop& loop_;
   TurnShardOptions options_;
   turn::Server server_;
   UdpReceiver receiver_;
   UdpScatter scatter_;
   std::vector<SocketPointer> listeners_;
+  std::vector<Outlet> outlets_;
   std::unordered_map<turn::RelayId, SocketPointer> relays_;
   AcceptLimiter accepts_;
   std::unordered_map<TransportId, Stream> streams_;

@@ -87,7 +87,9 @@ std::size_t TurnShard::Impl::poll_bytes(Instant now, TransportId id, MutableByte
 
 void TurnShard::Impl::seal(Stream& stream) { stream.took(stream.tls->write(stream.waiting()).value_or(0)); }
 
-bool TurnShard::Impl::wants_bytes(TransportId id) {
+bool TurnShard::Impl::wants_bytes(TransportId id) { return has_room(id); }
+
+bool TurnShard::Impl::has_room(TransportId id) const {
   // A client that does not read its answers is not read from either.
   const auto found = streams_.find(id);
   if (found == streams_.end()) return false;
@@ -114,6 +116,9 @@ void TurnShard::Impl::write_stream(TransportId id, BytesView head, BytesView pay
   // At once, so that each message has a record of its own: coturn's client takes what one record holds for one message
   // and loses a second one, of coturn's server too. TLS promises no such boundaries; a full stream does not keep them.
   if (stream.tls) seal(stream);
+  if (stream.carrier != nullptr && stream.path.transport == StunTransport::tls) {
+    stream.carrier->take(monotonic_now(), outer_id(id));
+  }
   if (to_flush_.empty() || to_flush_.back() != id) to_flush_.push_back(id);
 }
 
@@ -121,8 +126,17 @@ void TurnShard::Impl::forget_stream(Instant now, TransportId id, CloseMode mode)
   const auto found = streams_.find(id);
   if (found == streams_.end()) return;
   server_.handle_client_closed(now, found->second.path);
-  transports_.close(id, mode);  // takes what is still to be sent first
+  // Takes what is still to be sent first.
+  StreamCarrier* const carrier = found->second.carrier;
+  carrier != nullptr ? carrier->close(outer_id(id), mode) : transports_.close(id, mode);
   streams_.erase(id);
+}
+
+void TurnShard::Impl::flush_stream(TransportId id) {
+  const auto found = streams_.find(id);
+  if (found == streams_.end()) return;
+  StreamCarrier* const carrier = found->second.carrier;
+  carrier != nullptr ? carrier->flush(outer_id(id)) : transports_.flush(id);
 }
 
 void TurnShard::Impl::close_idle_streams(Instant now) {

@@ -18,24 +18,42 @@ std::optional<IpFamily> family_of(Protocol name) {
 Connector::Connector(Instant now, const std::vector<Multiaddr>& addresses, ladder::AttemptLog& log,
                      const Limits& limits)
     : log_(log), limits_(limits), row_(ladder::method_row(ladder::Tier::direct, ladder::Method::tcp)) {
-  std::vector<Endpoint> known;
-  for (const Multiaddr& address : addresses) {
-    if (known.size() + names_.size() == limits_.max_addresses) break;
-    if (const auto endpoint = address.tcp_endpoint()) {
-      known.push_back(*endpoint);
-    } else if (const auto name = address.dns_tcp()) {
-      events_.push_back(Resolve{names_.size(), name->host, family_of(name->protocol)});
-      names_.push_back({address.to_string(), name->port, now, true});
-    } else {
-      const Error why(Errc::address_not_dialable, address.to_string());
-      log_.skip(now, row_, address.to_string(), why);
-      note_failure(why);
-    }
+  // A peer tells several ways to one port. The plain one costs least; the others are for paths that let only the Web
+  // pass, and for peers that have no other.
+  std::vector<Multiaddr> ordered = addresses;
+  std::ranges::stable_sort(ordered, {}, [](const Multiaddr& address) {
+    const auto target = address.stream_target();
+    return target ? static_cast<int>(target->carrier) : 0;
+  });
+  std::vector<dial::Candidate> known;
+  for (const Multiaddr& address : ordered) {
+    if (known.size() + names_.size() < limits_.max_addresses) add_address(now, address, known);
   }
   if (known.empty() && names_.empty() && !worst_)
     note_failure(Error(Errc::address_not_dialable, "no address is known"));
   race_.emplace(now, known, limits_.race, completeness());
   drain_race(now);
+}
+
+void Connector::add_address(Instant now, const Multiaddr& address, std::vector<dial::Candidate>& known) {
+  const auto target = address.stream_target();
+  if (!target) {
+    const Error why(Errc::address_not_dialable, address.to_string());
+    log_.skip(now, row_, address.to_string(), why);
+    return note_failure(why);
+  }
+  const std::uint32_t way = number_of({target->carrier, target->tls_name, target->http_host});
+  if (const auto* const endpoint = std::get_if<Endpoint>(&target->remote)) return known.push_back({*endpoint, way});
+  const auto& name = std::get<Multiaddr::DnsTcp>(target->remote);
+  events_.push_back(Resolve{names_.size(), name.host, family_of(name.protocol)});
+  names_.push_back({address.to_string(), name.port, way, now, true});
+}
+
+std::uint32_t Connector::number_of(Way way) {
+  const auto found = std::ranges::find(ways_, way);
+  if (found != ways_.end()) return static_cast<std::uint32_t>(found - ways_.begin());
+  ways_.push_back(std::move(way));
+  return static_cast<std::uint32_t>(ways_.size() - 1);
 }
 
 dial::HappyEyeballs::Candidates Connector::completeness() const {
@@ -48,9 +66,9 @@ void Connector::handle_resolved(Instant now, std::size_t index, Result<std::vect
   if (is_done_ || !name.is_open) return;
   name.is_open = false;
   if (addresses && addresses->empty()) addresses = fail(Errc::resolve_failed, name.target);
-  std::vector<Endpoint> found;
+  std::vector<dial::Candidate> found;
   if (addresses) {
-    for (const IpAddress& address : *addresses) found.push_back({address, name.port});
+    for (const IpAddress& address : *addresses) found.push_back({{address, name.port}, name.way});
   } else {
     log_.end(log_.begin(name.started, row_, name.target), now, dignet::Outcome::failed, addresses.error());
     note_failure(addresses.error());
@@ -104,8 +122,9 @@ void Connector::note_failure(Error error) {
 void Connector::drain_race(Instant now) {
   while (auto event = race_->poll_event()) {
     if (const auto* start = std::get_if<dial::Start>(&*event)) {
-      attempts_[start->index] = log_.begin(now, row_, Multiaddr::tcp(start->remote).to_string());
-      events_.push_back(Dial{start->index, start->remote});
+      const Way& way = ways_[start->way];
+      attempts_[start->index] = log_.begin(now, row_, Multiaddr::tcp(start->remote, way.carrier).to_string());
+      events_.push_back(Dial{start->index, start->remote, way});
     } else if (const auto* cancelled = std::get_if<dial::Cancel>(&*event)) {
       const dial::Attempt& attempt = race_->snapshot()[cancelled->index];
       const bool is_failure = attempt.outcome == dial::Outcome::failed;

@@ -31,9 +31,17 @@ class Connector {
     std::string name;
     std::optional<IpFamily> family;
   };
+  // What lies around the bytes of libp2p, as Multiaddr::StreamTarget has it.
+  struct Way {
+    Multiaddr::Carrier carrier = Multiaddr::Carrier::plain;
+    std::string tls_name{};
+    std::string http_host{};
+    friend bool operator==(const Way&, const Way&) = default;
+  };
   struct Dial {
     std::size_t index = 0;
     Endpoint remote;
+    Way way{};
   };
   struct Cancel {
     std::size_t index = 0;
@@ -66,10 +74,13 @@ class Connector {
   struct Name {
     std::string target;
     std::uint16_t port = 0;
+    std::uint32_t way = 0;
     Instant started;
     bool is_open = true;
   };
 
+  void add_address(Instant now, const Multiaddr& address, std::vector<dial::Candidate>& known);
+  [[nodiscard]] std::uint32_t number_of(Way way);
   void note_failure(Error error);
   [[nodiscard]] dial::HappyEyeballs::Candidates completeness() const;
   void end_open_names(Instant now, dignet::Outcome outcome, const Error& why);
@@ -80,6 +91,7 @@ class Connector {
   Limits limits_;
   const ladder::MethodRow& row_;
   std::vector<Name> names_;
+  std::vector<Way> ways_;                                      // by their numbers in the race
   std::optional<dial::HappyEyeballs> race_;                    // from the constructor on
   std::map<std::size_t, ladder::AttemptLog::Index> attempts_;  // by index of the race
   std::optional<Error> worst_;  // what to tell when all fail: a proven wrong identity before anything else

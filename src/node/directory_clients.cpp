@@ -96,6 +96,7 @@ Result<void> DirectoryClients::add_server(Instant now, const PeerId& peer, std::
 
 void DirectoryClients::start_publishing(Instant now, UnixTime wall, std::uint64_t last_sequence) {
   publisher_.emplace(now, wall, identity_, rng_, last_sequence);
+  told_sequence_ = last_sequence;
   for (const auto& [id, server] : servers_) publisher_->add_server(now, id);
   drain_publisher(now);
 }
@@ -133,6 +134,13 @@ void DirectoryClients::drain_publisher(Instant now) {
       ask(now, server, std::move(withdraw));
     }
   }
+  tell_sequence();
+}
+
+void DirectoryClients::tell_sequence() {
+  if (!publisher_ || publisher_->sequence() == told_sequence_) return;
+  told_sequence_ = publisher_->sequence();
+  host_.put(SequenceUsed{told_sequence_});
 }
 
 // --- finding --------------------------------------------------------------------------------------------------------
@@ -142,6 +150,10 @@ void DirectoryClients::find_holders(Instant now, OperationId operation, const St
   for (const auto& [id, server] : servers_) servers.push_back(id);
   searches_.emplace(operation, Search{directory::Search(servers), store});
   drain_search(now, operation);
+}
+
+void DirectoryClients::cancel(OperationId operation) {
+  if (searches_.erase(operation) != 0) host_.put(HoldersFound{operation, {}, {Error(Errc::cancelled)}, true});
 }
 
 void DirectoryClients::drain_search(Instant now, OperationId operation) {
@@ -157,7 +169,10 @@ void DirectoryClients::drain_search(Instant now, OperationId operation) {
     } else {
       auto& ended = std::get<directory::SearchEnded>(*event);
       std::vector<Error> errors;
-      for (directory::ServerError& one : ended.errors) errors.push_back(std::move(one.error));
+      for (const directory::ServerError& one : ended.errors) {
+        errors.emplace_back(one.error.code(),
+                            "bootstrap server " + servers_.at(one.server).peer.to_string() + ": " + one.error.detail());
+      }
       searches_.erase(found);
       host_.put(HoldersFound{operation, {}, std::move(errors), true});
     }
@@ -293,8 +308,19 @@ std::optional<Instant> DirectoryClients::next_timeout() const {
   return publisher_ ? publisher_->next_timeout() : std::nullopt;
 }
 
-std::optional<directory::PublisherStatus> DirectoryClients::snapshot() const {
-  return publisher_ ? std::optional(publisher_->snapshot()) : std::nullopt;
+std::vector<BootstrapStatus> DirectoryClients::snapshot() const {
+  std::map<directory::BootstrapId, BootstrapStatus> servers;
+  for (const auto& [id, server] : servers_) servers[id].peer = server.peer;
+  const auto published = publisher_ ? publisher_->snapshot() : directory::PublisherStatus{};
+  for (const directory::PublisherServerStatus& one : published.servers) {
+    BootstrapStatus& status = servers[one.server];
+    status.registered_until = one.expires;
+    status.is_replicated = one.is_replicated;
+    status.error = one.error;
+  }
+  std::vector<BootstrapStatus> all;
+  for (auto& [id, status] : servers) all.push_back(std::move(status));
+  return all;
 }
 
 }  // namespace dig::node

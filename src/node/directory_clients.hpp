@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "node/node_status.hpp"
 #include "node/outputs.hpp"
 #include "node/peer_link.hpp"
 #include "proto/directory/client.hpp"
@@ -52,12 +53,14 @@ class DirectoryClients {
 
   // Ends in HoldersFound, of which there may be several before, with is_last.
   void find_holders(Instant now, OperationId operation, const StoreId& store);
-  void cancel(OperationId operation) { searches_.erase(operation); }
+  void cancel(OperationId operation);
 
   void handle_connected(Instant now, directory::BootstrapId server, const Result<ConnectionId>& connection);
   void handle_timeout(Instant now);
   [[nodiscard]] std::optional<Instant> next_timeout() const;
-  [[nodiscard]] std::optional<directory::PublisherStatus> snapshot() const;
+  [[nodiscard]] bool has_servers() const noexcept { return !servers_.empty(); }
+  // Without whether there is a connection.
+  [[nodiscard]] std::vector<BootstrapStatus> snapshot() const;
 
  private:
   class Stream;
@@ -90,12 +93,14 @@ class DirectoryClients {
   void fail_question(Instant now, directory::BootstrapId id, const Question& question, const Error& why);
   void drain_publisher(Instant now);
   void drain_search(Instant now, OperationId operation);
+  void tell_sequence();
 
   const Identity& identity_;
   Rng& rng_;
   DirectoryClientHost& host_;
   std::map<directory::BootstrapId, Server> servers_;
   std::optional<directory::Publisher> publisher_;
+  std::uint64_t told_sequence_ = 0;
   std::map<OperationId, Search> searches_;
 };
 

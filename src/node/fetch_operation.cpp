@@ -11,11 +11,6 @@
 namespace dig::node {
 namespace {
 
-const ladder::MethodRow& row_of(bool is_relayed) {
-  return is_relayed ? ladder::method_row(ladder::Tier::traversal, ladder::Method::circuit)
-                    : ladder::method_row(ladder::Tier::direct, ladder::Method::tcp);
-}
-
 // What a circuit allows besides handshakes, framing and proofs.
 std::optional<std::uint64_t> allowance_of(const LinkPath& path) {
   constexpr std::uint64_t k_handshakes = 8 * 1024;
@@ -107,11 +102,7 @@ FetchOperation::~FetchOperation() {
 void FetchOperation::start(Instant now) {
   const auto usable = log_.plan(now, spec_.tiers);
   fetch_.start(now);
-  for (HolderSpec& spec : spec_.holders) {
-    if (holders_.size() == limits_.max_holders) break;
-    holders_[exchange::HolderId{holders_.size() + 1}].spec = std::move(spec);
-  }
-  spec_.holders.clear();
+  const auto taken = take_holders(std::exchange(spec_.holders, {}));
   tell_attempts();
   host_.mark_active(id_);
   if (usable.empty()) {
@@ -119,10 +110,31 @@ void FetchOperation::start(Instant now) {
     end(now, fail(Errc::all_tiers_failed, "no tier that --tiers allows can be used"));
     return;
   }
-  // All at once: one that fails right here must not be taken for the last.
-  for (auto& [id, holder] : holders_) holder.is_dialling = true;
-  for (const auto& [id, holder] : holders_) dial(now, id);
+  for (const exchange::HolderId id : taken) dial(now, id);
   tell_no_more_holders(now);
+}
+
+void FetchOperation::add_holders(Instant now, std::vector<HolderSpec> holders, bool more_come) {
+  if (is_over_) return;
+  spec_.more_holders_come = more_come;
+  for (const exchange::HolderId id : take_holders(std::move(holders))) dial(now, id);
+  tell_no_more_holders(now);
+  host_.mark_active(id_);
+}
+
+// All of them dial from now on: one that fails at once must not be taken for the last.
+std::vector<exchange::HolderId> FetchOperation::take_holders(std::vector<HolderSpec> specs) {
+  std::vector<exchange::HolderId> taken;
+  for (HolderSpec& spec : specs) {
+    const bool is_known =
+        std::ranges::any_of(holders_, [&](const auto& entry) { return entry.second.spec.peer == spec.peer; });
+    if (is_known || holders_.size() == limits_.max_holders) continue;
+    const exchange::HolderId id{holders_.size() + 1};
+    holders_[id].spec = std::move(spec);
+    holders_[id].is_dialling = true;
+    taken.push_back(id);
+  }
+  return taken;
 }
 
 void FetchOperation::dial(Instant now, exchange::HolderId id) {
@@ -181,7 +193,7 @@ void FetchOperation::choose_path() {
   path_holder_ = next->first;
   const Holder& holder = next->second;
   if (holder.path == current_path_) return;
-  const auto& row = row_of(holder.is_relayed);
+  const auto& row = method_row_of(holder.is_relayed);
   host_.put(PathChosen{id_, ladder::path_event(row, std::exchange(current_path_, holder.path), holder.path,
                                                holder.spec.peer.to_string())});
 }
@@ -224,7 +236,7 @@ void FetchOperation::tell_no_more_holders(Instant now) {
     const Holder& holder = entry.second;
     return holder.is_dialling || holder.redial_at || (holder.client != nullptr && !holder.is_ready);
   });
-  if (may_come) {
+  if (may_come || spec_.more_holders_come) {
     fetch_.expect_holders();
   } else {
     fetch_.no_more_holders(now);
@@ -359,7 +371,7 @@ bool FetchOperation::take_allowance(Instant now, exchange::HolderId id, std::uin
   const Error why(Errc::circuit_limit_reached, "the relay allows " + std::to_string(*holder.allowance) +
                                                    " more bytes of content, " + std::to_string(bytes) +
                                                    " were to come");
-  log_.end(log_.begin(now, row_of(true), holder.path), now, dignet::Outcome::failed, why);
+  log_.end(log_.begin(now, method_row_of(true), holder.path), now, dignet::Outcome::failed, why);
   tell_attempts();
   if (PeerLink* link = host_.find_link(holder.connection)) link->reset(now, holder.stream, 0, why);
   return false;

@@ -26,6 +26,7 @@ struct HolderSpec {
 struct FetchSpec {
   exchange::FetchTarget target;
   std::vector<HolderSpec> holders;
+  bool more_holders_come = false;  // by add_holders(), the last of which says so
   ladder::TierSet tiers = ladder::TierSet::all();
   bool wants_sha256 = false;  // passed on to OpenPartial
 };
@@ -61,6 +62,8 @@ class FetchOperation {
   FetchOperation& operator=(const FetchOperation&) = delete;
 
   void start(Instant now);
+  // Beyond the limit, and of peers that are holders already, they are passed over.
+  void add_holders(Instant now, std::vector<HolderSpec> holders, bool more_come);
   // `was_answered`: a transport to the holder stood, also when its handshake then failed.
   void handle_connected(Instant now, exchange::HolderId holder, const Result<ConnectionId>& result, bool was_answered);
   void handle_disk(Instant now, DiskRequestId id, Result<DiskAnswer> answer);
@@ -97,6 +100,7 @@ class FetchOperation {
     exchange::RequestId manifest_request;
   };
 
+  [[nodiscard]] std::vector<exchange::HolderId> take_holders(std::vector<HolderSpec> specs);
   void dial(Instant now, exchange::HolderId id);
   void open_stream(Instant now, exchange::HolderId id, PeerLink& link);
   void handle_ready(Instant now, exchange::HolderId id);

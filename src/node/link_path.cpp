@@ -11,4 +11,9 @@ LinkPath LinkPath::circuit(Instant now, const LinkPath& relay, const PeerId& by,
           true,        limit,        now};
 }
 
+const ladder::MethodRow& method_row_of(bool is_relayed) {
+  return is_relayed ? ladder::method_row(ladder::Tier::traversal, ladder::Method::circuit)
+                    : ladder::method_row(ladder::Tier::direct, ladder::Method::tcp);
+}
+
 }  // namespace dig::node

@@ -6,6 +6,7 @@
 
 #include "base/endpoint.hpp"
 #include "base/time.hpp"
+#include "ladder/methods.hpp"
 #include "wire/circuit_message.hpp"
 #include "wire/multiaddr.hpp"
 
@@ -20,12 +21,15 @@ struct LinkPath {
   circuit::Limit limit;  // of a circuit, as the relay announces it
   Instant since;         // then it began to count
 
-  [[nodiscard]] static LinkPath tcp(const Endpoint& local, const Endpoint& remote) {
-    return {local, remote, Multiaddr::tcp(remote)};
+  [[nodiscard]] static LinkPath tcp(const Endpoint& local, const Endpoint& remote,
+                                    Multiaddr::Carrier carrier = Multiaddr::Carrier::plain) {
+    return {local, remote, Multiaddr::tcp(remote, carrier)};
   }
   // A circuit over the connection that goes `relay`'s way, to the relay `by`.
   [[nodiscard]] static LinkPath circuit(Instant now, const LinkPath& relay, const PeerId& by, const PeerId& peer,
                                         const circuit::Limit& limit);
 };
+
+[[nodiscard]] const ladder::MethodRow& method_row_of(bool is_relayed);
 
 }  // namespace dig::node

@@ -12,6 +12,15 @@
 
 namespace dig::node {
 
+NodeCore::Limits NodeCore::Limits::of_bootstrap() {
+  Limits limits;
+  limits.max_connections = 16'384;
+  limits.relay.reservations = 8192;
+  limits.relay.reservations_per_source = 64;  // many homes share the address of a carrier's NAT
+  limits.relay.circuits = 4096;
+  return limits;
+}
+
 NodeCore::NodeCore(const Identity& identity, Rng& rng, Config config)
     : identity_(identity),
       rng_(rng),
@@ -42,13 +51,8 @@ NodeCore::~NodeCore() {
 // --------------------------------------------------------------------------------------------------------
 
 bool NodeCore::admits(Instant now, const Endpoint& remote) {
-  const auto is_of_source = [source = AcceptLimiter::prefix_of(remote.address)](const auto& entry) {
-    const PeerLink& link = *entry.second.link;
-    return link.direction() == Direction::inbound && AcceptLimiter::prefix_of(link.path().remote.address) == source;
-  };
-  if (static_cast<std::size_t>(std::ranges::count_if(links_, is_of_source)) >= config_.limits.max_inbound_per_source) {
-    return false;
-  }
+  const auto of_source = inbound_.find(AcceptLimiter::prefix_of(remote.address));
+  if (of_source != inbound_.end() && of_source->second >= config_.limits.max_inbound_per_source) return false;
   if (limiter_.admit(now, remote.address) != AcceptLimiter::Verdict::admitted) return false;
   if (links_.size() < config_.limits.max_connections || evict_idle(now)) return true;
   limiter_.handshake_ended(remote.address);
@@ -70,8 +74,9 @@ bool NodeCore::evict_idle(Instant now) {
   return true;
 }
 
-void NodeCore::handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote) {
-  add_link(now, id, Direction::inbound, LinkPath::tcp(local, remote), std::nullopt, std::nullopt);
+void NodeCore::handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote,
+                               Multiaddr::Carrier carrier) {
+  add_link(now, id, Direction::inbound, LinkPath::tcp(local, remote, carrier), std::nullopt, std::nullopt);
   links_.at(id).is_half_open = true;
   settle(now);
 }
@@ -89,7 +94,8 @@ void NodeCore::handle_dialled(Instant now, DialId dial, ConnectionId id, const E
   dialling.dials.erase(ref.mapped().index);
   dialling.handshakes.emplace(ref.mapped().index, id);
   dialling.has_connected = true;
-  add_link(now, id, Direction::outbound, LinkPath::tcp(local, remote), ref.mapped(), dialling.peer);
+  add_link(now, id, Direction::outbound, LinkPath::tcp(local, remote, ref.mapped().carrier), ref.mapped(),
+           dialling.peer);
   put(Flush{id});
   settle(now);
 }
@@ -175,7 +181,13 @@ void NodeCore::add_link(Instant now, ConnectionId id, Direction direction, LinkP
       std::make_unique<PeerLink>(id, direction, std::move(path), std::move(connection), host, config_.limits.link);
   entry.dial = dial;
   if (!entry.link->path().is_relayed) reachability_.handle_link_made(now, *entry.link);
+  if (std::size_t* const count = inbound_of(*entry.link)) ++*count;
   touched_.insert(id);
+}
+
+std::size_t* NodeCore::inbound_of(const PeerLink& link) {
+  if (link.direction() != Direction::inbound || link.path().is_relayed) return nullptr;
+  return &inbound_[AcceptLimiter::prefix_of(link.path().remote.address)];
 }
 
 // --- what links tell
@@ -208,6 +220,7 @@ std::unique_ptr<StreamHandler> NodeCore::make_handler(Instant now, PeerLink& lin
 void NodeCore::handle_established(Instant now, PeerLink& link) {
   Link& entry = links_.at(link.id());
   end_handshake(entry);
+  entry.established = now;
   if (entry.dial_back) return handle_dial_back_established(now, link, *entry.dial_back);
   if (peers_.count(link.peer()) >= config_.limits.max_connections_per_peer) {
     link.close(now, Error(Errc::limit_reached, "too many connections of one peer"));
@@ -383,6 +396,9 @@ void NodeCore::tidy_up(Instant now) {
     const auto found = links_.find(id);
     if (found == links_.end()) continue;
     if (found->second.scheduled) schedule_.erase({*found->second.scheduled, id});
+    if (std::size_t* const count = inbound_of(*found->second.link); count != nullptr && --*count == 0) {
+      inbound_.erase(AcceptLimiter::prefix_of(found->second.link->path().remote.address));
+    }
     const bool has_transport = found->second.has_transport;
     if (has_transport) {
       // The connection still has to say goodbye, and what was written before.
@@ -420,9 +436,25 @@ NodeStatus NodeCore::snapshot() const {
   status.operations = connects_.size() + fetches_.size();
   status.store_streams = stores_.streams();
   status.accepts = limiter_.snapshot();
+  status.roles = roles();
+  status.bootstraps = directory_clients_.snapshot();
+  for (BootstrapStatus& server : status.bootstraps) server.is_connected = peers_.contains(server.peer);
+  status.reservations = keeper_.snapshot().relays;
+  status.relay = relay_.server().snapshot();
+  if (directory_) status.directory = directory_->server().snapshot();
   status.reachability = reachability_.snapshot();
   status.dial_backs = dial_backs_.snapshot();
   return status;
+}
+
+std::vector<LinkStatus> NodeCore::links() const {
+  std::vector<LinkStatus> links;
+  for (const auto& [id, entry] : links_) {
+    const PeerLink& link = *entry.link;
+    if (!link.is_established() || link.is_closed()) continue;
+    links.push_back({id, link.peer(), link.direction(), link.path(), entry.established});
+  }
+  return links;
 }
 
 }  // namespace dig::node

@@ -24,6 +24,7 @@
 #include "node/directory_service.hpp"
 #include "node/fetch_operation.hpp"
 #include "node/identify_service.hpp"
+#include "node/node_status.hpp"
 #include "node/outputs.hpp"
 #include "node/peer_link.hpp"
 #include "node/reachability_service.hpp"
@@ -41,16 +42,6 @@ struct ConnectSpec {
   std::vector<Multiaddr> addresses;
   ladder::TierSet tiers = ladder::TierSet::all();
   Duration timeout = 30s;
-};
-
-struct NodeStatus {
-  std::size_t connections = 0;
-  std::size_t established = 0;
-  std::size_t operations = 0;
-  std::size_t store_streams = 0;
-  AcceptLimiter::Status accepts;
-  autonat::ProberStatus reachability;
-  DialBackStatus dial_backs;
 };
 
 class NodeCore final : private ProtocolHost,
@@ -87,6 +78,9 @@ class NodeCore final : private ProtocolHost,
     DialBackService::Limits dial_backs;
     std::size_t max_known_relays = 16;
     std::size_t automatic_relays = 2;  // where an unreachable node keeps reservations by itself
+
+    // Everybody stays connected with a bootstrap server, and many of them are reached through it only.
+    [[nodiscard]] static Limits of_bootstrap();
   };
   struct Config {
     std::string agent_version;
@@ -99,7 +93,10 @@ class NodeCore final : private ProtocolHost,
 
   // --- what happened, told by the shell ---
   [[nodiscard]] bool admits(Instant now, const Endpoint& remote);
-  void handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote);
+  // Whoever was admitted is answered for by one of these. A carrier other than plain was taken off by the shell.
+  void handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote,
+                       Multiaddr::Carrier carrier = Multiaddr::Carrier::plain);
+  void handle_not_accepted(const Endpoint& remote) { limiter_.handshake_ended(remote.address); }
   void handle_dialled(Instant now, DialId dial, ConnectionId id, const Endpoint& local, const Endpoint& remote);
   void handle_dial_failed(Instant now, DialId dial, const Error& error);
   void handle_resolved(Instant now, ResolveId id, Result<std::vector<IpAddress>> addresses);
@@ -153,6 +150,11 @@ class NodeCore final : private ProtocolHost,
   // of one row: those of DirectoryServer::load.
   void start_directory(Instant now);
   [[nodiscard]] Result<void> load_directory_row(Instant now, const store::DirectoryRow& row);
+  // What another server of the same directory wrote, in the same way. Its signature is checked.
+  [[nodiscard]] Result<void> load_shared_row(Instant now, const store::DirectoryRow& row);
+  // Which rows of this directory are kept elsewhere too; all of them may be lost there.
+  void handle_replicated(std::span<const store::RowName> rows);
+  void forget_replicas();
   // Asks this bootstrap server, and publishes at it once start_publishing() was called. Errors: those of
   // DirectoryClients::add_server.
   [[nodiscard]] Result<void> add_bootstrap(Instant now, const PeerId& peer, std::vector<Multiaddr> addresses);
@@ -161,6 +163,8 @@ class NodeCore final : private ProtocolHost,
   void set_stores(Instant now, std::vector<StoreId> stores);
   // Told by HoldersFound.
   OperationId find_holders(Instant now, const StoreId& store);
+  // Of a fetch whose spec says that more holders come; `more_come`: these are not the last.
+  void add_holders(Instant now, OperationId fetch, std::vector<HolderSpec> holders, bool more_come);
   [[nodiscard]] Result<void> want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count);
   void finish_fetch(Instant now, OperationId fetch);
   void cancel(Instant now, OperationId operation);
@@ -173,6 +177,8 @@ class NodeCore final : private ProtocolHost,
   void stop_app_stream(Instant now, ConnectionId connection, StreamId stream, std::uint64_t code);
 
   [[nodiscard]] NodeStatus snapshot() const;
+  // The established connections.
+  [[nodiscard]] std::vector<LinkStatus> links() const;
 
  private:
   struct ConnectOperation {
@@ -183,14 +189,18 @@ class NodeCore final : private ProtocolHost,
   struct HolderOf {
     OperationId fetch;
     exchange::HolderId holder;
+    friend bool operator==(const HolderOf&, const HolderOf&) = default;
   };
-  struct PartnerOf {};  // of the AutoNAT server
-  struct Dialling {     // one peer being reached
-    // Who wants it: a connect operation, a fetch, the dial of a circuit through this peer, a reservation at it, what is
-    // to be asked of its directory, that it dials back.
-    std::variant<OperationId, HolderOf, DialId, relay::AttemptId, directory::BootstrapId, PartnerOf> owner;
+  struct PartnerOf {  // of the AutoNAT server
+    friend bool operator==(const PartnerOf&, const PartnerOf&) = default;
+  };
+  // Who wants a peer reached: a connect operation, a fetch, the dial of a circuit through it, a reservation at it, what
+  // is to be asked of its directory, that it dials back.
+  using DialOwner = std::variant<OperationId, HolderOf, DialId, relay::AttemptId, directory::BootstrapId, PartnerOf>;
+  struct Dialling {                 // one peer being reached
+    std::vector<DialOwner> owners;  // several only of a server, which is the same for all of them
     PeerId peer;
-    std::unique_ptr<ladder::AttemptLog> own_log;  // where the owner has none
+    std::unique_ptr<ladder::AttemptLog> own_log;  // of a server: its owners have none
     Reacher reacher;
     std::map<DialIndex, DialId> dials{};
     std::map<DialIndex, ConnectionId> handshakes{};
@@ -200,6 +210,7 @@ class NodeCore final : private ProtocolHost,
   struct DialRef {
     DiallingId dialling = 0;
     DialIndex index;
+    Multiaddr::Carrier carrier = Multiaddr::Carrier::plain;
   };
   struct LookUpRef {
     DiallingId dialling = 0;
@@ -212,6 +223,7 @@ class NodeCore final : private ProtocolHost,
     bool is_half_open = false;            // counted by the accept limiter
     bool has_transport = true;
     std::optional<Instant> scheduled;
+    Instant established;
     std::size_t app_streams = 0;
   };
 
@@ -305,6 +317,7 @@ class NodeCore final : private ProtocolHost,
   void handle_relay_reached(Instant now, DialId dial, const Result<ConnectionId>& relay);
   void connect_relay(Instant now, relay::ConnectRelay& wanted);
   void handle_keeper_connected(Instant now, relay::AttemptId attempt, const Result<ConnectionId>& connection);
+  [[nodiscard]] NodeRoles roles() const;
 
   void add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
                 std::optional<PeerId> expected);
@@ -312,9 +325,15 @@ class NodeCore final : private ProtocolHost,
   void push_identify() { is_push_due_ = true; }
   void push_identify_now(Instant now);
   void end_handshake(Link& entry);
+  // Of the address prefix from which this link came; nullptr unless it did.
+  [[nodiscard]] std::size_t* inbound_of(const PeerLink& link);
   void start_dialling(Instant now, Dialling dialling);
+  // A relay or a bootstrap server: by its own addresses only, once for all who want it.
+  void dial_server(Instant now, const DialOwner& owner, const PeerId& peer, const std::vector<Multiaddr>& addresses);
   void drain_dialling(Instant now, DiallingId id);
   void finish_dialling(Instant now, DiallingId id, const Result<DialIndex>& result);
+  void tell_reached(Instant now, const DialOwner& owner, const Dialling& dialling,
+                    const Result<ConnectionId>& connection, const Result<DialIndex>& winner);
   void abandon_dial(Instant now, Dialling& dialling, DialIndex index);
   void abandon_dialling(Instant now, DiallingId id);
   void end_connect(Instant now, OperationId id, Result<ConnectSuccess> result);
@@ -367,6 +386,7 @@ class NodeCore final : private ProtocolHost,
   std::map<ConnectionId, Link> links_;
   std::map<ConnectionId, Leaving> leaving_;
   std::multimap<PeerId, ConnectionId> peers_;
+  std::map<AcceptLimiter::Prefix, std::size_t> inbound_;  // connections that stand
   std::set<std::pair<Instant, ConnectionId>> schedule_;
   std::set<ConnectionId> touched_;
   std::vector<ConnectionId> closed_;
@@ -380,7 +400,6 @@ class NodeCore final : private ProtocolHost,
   struct CircuitDial {
     DialRef ref;
     PeerId target;
-    std::optional<DiallingId> relay;  // while it is being reached
   };
   std::map<DialId, CircuitDial> circuit_dials_;
   std::map<ConnectionId, CircuitCarrier> carriers_;  // of relayed links

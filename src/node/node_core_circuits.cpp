@@ -39,23 +39,27 @@ void NodeCore::dial_circuit(Instant now, DiallingId dialling, Reacher::DialCircu
   const DialId id{next_id_++};
   Dialling& of = diallings_.at(dialling);
   of.dials[dial.dial] = id;
-  CircuitDial& waiting =
-      circuit_dials_.emplace(id, CircuitDial{{dialling, dial.dial}, of.peer, std::nullopt}).first->second;
+  circuit_dials_.emplace(id, CircuitDial{{dialling, dial.dial}, of.peer});
   if (PeerLink* relay = find_direct_link(dial.relay, std::nullopt)) return ask_for_circuit(now, id, *relay);
+  dial_server(now, id, dial.relay, dial.addresses);
+}
+
+void NodeCore::dial_server(Instant now, const DialOwner& owner, const PeerId& peer,
+                           const std::vector<Multiaddr>& addresses) {
+  for (auto& [id, dialling] : diallings_) {
+    if (dialling.own_log && dialling.peer == peer) return dialling.owners.push_back(owner);
+  }
   auto log = std::make_unique<ladder::AttemptLog>(now);
   ladder::AttemptLog& own = *log;
-  const DiallingId relay = next_id_;  // the one that start_dialling() gives
-  waiting.relay = relay;
-  start_dialling(now, {.owner = id,
-                       .peer = dial.relay,
+  start_dialling(now, {.owners = {owner},
+                       .peer = peer,
                        .own_log = std::move(log),
-                       .reacher = Reacher(now, dial.addresses, direct_only(), own, config_.limits.reach)});
+                       .reacher = Reacher(now, addresses, direct_only(), own, config_.limits.reach)});
 }
 
 void NodeCore::handle_relay_reached(Instant now, DialId dial, const Result<ConnectionId>& relay) {
   const auto waiting = circuit_dials_.find(dial);
   if (waiting == circuit_dials_.end()) return;
-  waiting->second.relay.reset();
   PeerLink* const link = relay ? find_link(*relay) : nullptr;
   if (link != nullptr) return ask_for_circuit(now, dial, *link);
   handle_circuit_failed(now, dial, relay ? Error(Errc::connection_closed) : relay.error());
@@ -92,8 +96,12 @@ void NodeCore::handle_circuit_failed(Instant now, DialId dial, const Error& why)
 }
 
 void NodeCore::abandon_circuit(Instant now, DialId dial) {
-  const auto waiting = circuit_dials_.extract(dial);
-  if (!waiting.empty() && waiting.mapped().relay) abandon_dialling(now, *waiting.mapped().relay);
+  circuit_dials_.erase(dial);
+  for (auto& [id, dialling] : diallings_) {
+    if (std::erase(dialling.owners, DialOwner(dial)) == 0) continue;
+    if (dialling.owners.empty()) abandon_dialling(now, id);
+    return;
+  }
 }
 
 // --- links that are carried -----------------------------------------------------------------------------------------
@@ -222,12 +230,7 @@ void NodeCore::connect_relay(Instant now, relay::ConnectRelay& wanted) {
     return keeper_.handle_connected(wanted.attempt, {link->id().value},
                                     was_dialled ? link->path().address : Multiaddr());
   }
-  auto log = std::make_unique<ladder::AttemptLog>(now);
-  ladder::AttemptLog& own = *log;
-  start_dialling(now, {.owner = wanted.attempt,
-                       .peer = wanted.relay,
-                       .own_log = std::move(log),
-                       .reacher = Reacher(now, wanted.addresses, direct_only(), own, config_.limits.reach)});
+  dial_server(now, wanted.attempt, wanted.relay, wanted.addresses);
 }
 
 void NodeCore::handle_keeper_connected(Instant now, relay::AttemptId attempt, const Result<ConnectionId>& connection) {
@@ -270,6 +273,20 @@ Result<void> NodeCore::load_directory_row(Instant now, const store::DirectoryRow
   return directory_->server().load(now, row, directory::RowOrigin::own_disk);
 }
 
+Result<void> NodeCore::load_shared_row(Instant now, const store::DirectoryRow& row) {
+  Result<void> loaded = directory_->load_shared_row(now, row);
+  settle(now);
+  return loaded;
+}
+
+void NodeCore::handle_replicated(std::span<const store::RowName> rows) {
+  if (directory_) directory_->server().handle_replicated(rows);
+}
+
+void NodeCore::forget_replicas() {
+  if (directory_) directory_->server().forget_replicas();
+}
+
 void NodeCore::handle_persisted(Instant now, directory::PersistToken token,
                                 const Result<directory::PersistOutcome>& result) {
   if (directory_) directory_->handle_persisted(now, token, result);
@@ -303,12 +320,7 @@ OperationId NodeCore::find_holders(Instant now, const StoreId& store) {
 
 void NodeCore::dial_bootstrap(Instant now, directory::BootstrapId server, const PeerId& peer,
                               const std::vector<Multiaddr>& addresses) {
-  auto log = std::make_unique<ladder::AttemptLog>(now);
-  ladder::AttemptLog& own = *log;
-  start_dialling(now, {.owner = server,
-                       .peer = peer,
-                       .own_log = std::move(log),
-                       .reacher = Reacher(now, addresses, direct_only(), own, config_.limits.reach)});
+  dial_server(now, server, peer, addresses);
 }
 
 }  // namespace dig::node

@@ -24,7 +24,7 @@ OperationId NodeCore::connect(Instant now, ConnectSpec spec) {
   } else if (operation.spec.peer == identity_.peer_id()) {
     end_connect(now, id, fail(Errc::dialled_self));
   } else {
-    start_dialling(now, {.owner = id,
+    start_dialling(now, {.owners = {id},
                          .peer = operation.spec.peer,
                          .own_log = nullptr,
                          .reacher = Reacher(now, operation.spec.addresses, operation.spec.tiers, operation.log,
@@ -36,7 +36,7 @@ OperationId NodeCore::connect(Instant now, ConnectSpec spec) {
 
 void NodeCore::dial_holder(Instant now, OperationId operation, exchange::HolderId holder, const HolderSpec& spec,
                            const ladder::TierSet& tiers, ladder::AttemptLog& log) {
-  start_dialling(now, {.owner = HolderOf{operation, holder},
+  start_dialling(now, {.owners = {HolderOf{operation, holder}},
                        .peer = spec.peer,
                        .own_log = nullptr,
                        .reacher = Reacher(now, spec.addresses, tiers, log, config_.limits.reach)});
@@ -60,10 +60,11 @@ void NodeCore::drain_dialling(Instant now, DiallingId id) {
       put(ResolveName{look_up, std::move(resolve->name), resolve->family});
     } else if (const auto* dial = std::get_if<Reacher::DialDirect>(&*event)) {
       const DialId dial_id{next_id_++};
-      dials_[dial_id] = {id, dial->dial};
+      dials_[dial_id] = {id, dial->dial, dial->way.carrier};
       found->second.dials[dial->dial] = dial_id;
-      put(DialTcp{dial_id, dial->remote});
       reachability_.note_contact(now, dial->remote.address);
+      put(DialTcp{dial_id, dial->remote, dial->way.carrier, dial->way.tls_name, dial->way.http_host,
+                  found->second.peer});
     } else if (auto* circuit = std::get_if<Reacher::DialCircuit>(&*event)) {
       dial_circuit(now, id, *circuit);
     } else if (const auto* cancelled = std::get_if<Reacher::Cancel>(&*event)) {
@@ -104,25 +105,30 @@ void NodeCore::finish_dialling(Instant now, DiallingId id, const Result<DialInde
         result.error().info().kind == ErrorKind::integrity || code == Errc::dialled_self || code == Errc::cancelled;
     connection = says_more ? std::unexpected(result.error()) : fail(Errc::all_tiers_failed, result.error().message());
   }
-  if (const auto* holder = std::get_if<HolderOf>(&dialling.owner)) {
+  for (const DialOwner& owner : dialling.owners) tell_reached(now, owner, dialling, connection, result);
+}
+
+void NodeCore::tell_reached(Instant now, const DialOwner& owner, const Dialling& dialling,
+                            const Result<ConnectionId>& connection, const Result<DialIndex>& winner) {
+  if (const auto* holder = std::get_if<HolderOf>(&owner)) {
     if (const auto fetch = fetches_.find(holder->fetch); fetch != fetches_.end()) {
       fetch->second->handle_connected(now, holder->holder, connection, dialling.has_connected);
     }
-  } else if (const auto* circuit = std::get_if<DialId>(&dialling.owner)) {
+  } else if (const auto* circuit = std::get_if<DialId>(&owner)) {
     handle_relay_reached(now, *circuit, connection);
-  } else if (const auto* server = std::get_if<directory::BootstrapId>(&dialling.owner)) {
+  } else if (const auto* server = std::get_if<directory::BootstrapId>(&owner)) {
     directory_clients_.handle_connected(now, *server, connection);
-  } else if (const auto* attempt = std::get_if<relay::AttemptId>(&dialling.owner)) {
+  } else if (const auto* attempt = std::get_if<relay::AttemptId>(&owner)) {
     handle_keeper_connected(now, *attempt, connection);
-  } else if (std::holds_alternative<PartnerOf>(dialling.owner)) {
+  } else if (std::holds_alternative<PartnerOf>(owner)) {
     dial_backs_.handle_partner_reached(now, dialling.peer, connection.has_value());
-  } else if (const OperationId operation = std::get<OperationId>(dialling.owner); !connection) {
+  } else if (const OperationId operation = std::get<OperationId>(owner); !connection) {
     end_connect(now, operation, std::unexpected(connection.error()));
   } else {
     const PeerLink& link = *links_.at(*connection).link;
     end_connect(
         now, operation,
-        ConnectSuccess{*connection, ladder::path_event(dialling.reacher.method_of(*result), {},
+        ConnectSuccess{*connection, ladder::path_event(dialling.reacher.method_of(*winner), {},
                                                        link.path().address.to_string(), link.peer().to_string())});
   }
 }
@@ -130,8 +136,8 @@ void NodeCore::finish_dialling(Instant now, DiallingId id, const Result<DialInde
 void NodeCore::cancel_dials(Instant now, OperationId operation) {
   std::vector<DiallingId> of_operation;
   for (const auto& [id, dialling] : diallings_) {
-    const auto* const holder = std::get_if<HolderOf>(&dialling.owner);
-    const auto* const connect = std::get_if<OperationId>(&dialling.owner);
+    const auto* const holder = std::get_if<HolderOf>(&dialling.owners.front());
+    const auto* const connect = std::get_if<OperationId>(&dialling.owners.front());
     const bool is_of_it =
         (holder != nullptr && holder->fetch == operation) || (connect != nullptr && *connect == operation);
     if (is_of_it) of_operation.push_back(id);
@@ -221,6 +227,13 @@ OperationId NodeCore::fetch(Instant now, FetchSpec spec) {
   fetches_.emplace(id, std::move(operation)).first->second->start(now);
   settle(now);
   return id;
+}
+
+void NodeCore::add_holders(Instant now, OperationId fetch, std::vector<HolderSpec> holders, bool more_come) {
+  if (const auto found = fetches_.find(fetch); found != fetches_.end()) {
+    found->second->add_holders(now, std::move(holders), more_come);
+  }
+  settle(now);
 }
 
 Result<void> NodeCore::want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count) {

@@ -9,10 +9,17 @@
 namespace dig::node {
 namespace {
 
+// Where its TCP connections go, whatever they carry; nothing for a name.
+std::optional<Endpoint> endpoint_of(const Multiaddr& address) {
+  const auto target = address.stream_target();
+  const auto* const endpoint = target ? std::get_if<Endpoint>(&target->remote) : nullptr;
+  return endpoint == nullptr ? std::nullopt : std::optional(*endpoint);
+}
+
 // Of one's own addresses those that the most of the world may be able to dial.
 std::vector<Multiaddr> of_widest_scope(const std::vector<Multiaddr>& addresses) {
   const auto scope_of = [](const Multiaddr& address) {
-    const auto endpoint = address.tcp_endpoint();
+    const auto endpoint = endpoint_of(address);
     return endpoint ? autonat::scope_of(endpoint->address) : autonat::AddressScope::internet;  // a name
   };
   std::vector<Multiaddr> widest;
@@ -75,7 +82,7 @@ void NodeCore::dial_back(Instant now, DialBackId id, const autonat::WantDialBack
   dial_back_attempts_.emplace(id, DialBackAttempt{wanted, dial, std::nullopt});
   dial_back_dials_.emplace(dial, id);
   reachability_.note_contact(now, wanted.remote.address);
-  put(DialTcp{dial, wanted.remote, true});
+  put(DialTcp{.dial = dial, .remote = wanted.remote, .peer = wanted.peer, .is_from_fresh_port = true});
 }
 
 void NodeCore::cancel_dial_back(DialBackId id) {
@@ -139,14 +146,7 @@ Result<void> NodeCore::add_dial_back_helper(Instant now, const PeerId& peer, std
 }
 
 void NodeCore::dial_partner(Instant now, const PeerId& partner, const std::vector<Multiaddr>& addresses) {
-  ladder::TierSet direct;  // a circuit would not tell where the partner is
-  direct.insert(ladder::Tier::direct);
-  auto log = std::make_unique<ladder::AttemptLog>(now);
-  ladder::AttemptLog& own = *log;
-  start_dialling(now, {.owner = PartnerOf{},
-                       .peer = partner,
-                       .own_log = std::move(log),
-                       .reacher = Reacher(now, addresses, direct, own, config_.limits.reach)});
+  dial_server(now, PartnerOf{}, partner, addresses);
 }
 
 // Over a family without an address of its own on the Internet this node could only say wrongly that nobody is there.
@@ -266,6 +266,15 @@ std::vector<Multiaddr> NodeCore::own_addresses() const {
 std::vector<Multiaddr> NodeCore::proven_addresses() const {
   if (!announced_.empty()) return announced_;
   std::vector<Multiaddr> proven = reachability_.confirmed();
+  // What is spoken on a port beside plain TCP is reached as that is.
+  std::set<Endpoint> endpoints;
+  for (const Multiaddr& address : proven) {
+    if (const auto endpoint = endpoint_of(address)) endpoints.insert(*endpoint);
+  }
+  for (const Multiaddr& address : listening_) {
+    const auto endpoint = endpoint_of(address);
+    if (endpoint && endpoints.contains(*endpoint)) add_unknown(proven, {address});
+  }
   if (roles_.is_forced) add_unknown(proven, of_widest_scope(listening_));
   return proven;
 }
@@ -274,18 +283,23 @@ void NodeCore::publish_addresses(Instant now) {
   std::vector<Multiaddr> own = own_addresses();
   relay_.server().set_addresses(own);
   directory::NodeDescription description{
-      .addresses = proven_addresses(), .roles = {}, .reachability = reachability_.facts(now)};
+      .addresses = proven_addresses(), .roles = roles(), .reachability = reachability_.facts(now)};
   const auto relayed = keeper_.relayed_addresses();
   description.addresses.insert(description.addresses.end(), relayed.begin(), relayed.end());
-  const auto speaks = [&](std::string_view protocol) {
-    return std::ranges::find(protocols_, protocol) != protocols_.end();
-  };
-  if (speaks(relay::k_hop_protocol)) description.roles.add(NodeRole::relay);
-  if (speaks(autonat::k_dial_request_protocol)) description.roles.add(NodeRole::autonat_server);
-  if (directory_) description.roles.add(NodeRole::bootstrap);
   directory_clients_.set_node(now, std::move(description));
   own.insert(own.end(), relayed.begin(), relayed.end());
   if (identify_.set_addresses(std::move(own))) push_identify();
+}
+
+NodeRoles NodeCore::roles() const {
+  const auto speaks = [&](std::string_view protocol) {
+    return std::ranges::find(protocols_, protocol) != protocols_.end();
+  };
+  NodeRoles roles;
+  if (speaks(relay::k_hop_protocol)) roles.add(NodeRole::relay);
+  if (speaks(autonat::k_dial_request_protocol)) roles.add(NodeRole::autonat_server);
+  if (directory_) roles.add(NodeRole::bootstrap);
+  return roles;
 }
 
 }  // namespace dig::node

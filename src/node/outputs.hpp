@@ -18,6 +18,7 @@
 #include "store/chunk_set.hpp"
 #include "wire/hash256.hpp"
 #include "wire/manifest.hpp"
+#include "wire/multiaddr.hpp"
 
 namespace dig::node {
 
@@ -25,6 +26,11 @@ namespace dig::node {
 struct DialTcp {  // answered by handle_dialled or handle_dial_failed
   DialId dial;
   Endpoint remote;
+  // What the shell puts around the bytes, and for that what Multiaddr::StreamTarget says.
+  Multiaddr::Carrier carrier = Multiaddr::Carrier::plain;
+  std::string tls_name{};
+  std::string http_host{};
+  PeerId peer{};  // who is expected there
   // Otherwise from the listening port where that can be, which helps both ends to be found behind NATs.
   bool is_from_fresh_port = false;
 };
@@ -75,6 +81,11 @@ struct DiskRequest {
 struct PersistDirectory {  // all of it durably, or nothing
   directory::PersistToken token;
   std::vector<store::DirectoryChange> changes;
+};
+
+// What this node publishes was signed with this sequence number, and the next life must begin behind it.
+struct SequenceUsed {
+  std::uint64_t sequence = 0;
 };
 
 struct FoundStore {
@@ -180,8 +191,8 @@ struct AppWritten {
 };
 
 using NodeOutput =
-    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory, NodeFact,
-                 AttemptsCompleted, PathChosen, ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete,
+    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory, SequenceUsed,
+                 NodeFact, AttemptsCompleted, PathChosen, ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete,
                  FetchEnded, HoldersFound, AppStreamOpened, AppStreamAccepted, AppRead, AppWritten>;
 
 // Where the parts of the core put what is to be done and told.

@@ -98,7 +98,7 @@ void Reacher::drain(Instant now) {
     if (auto* resolve = std::get_if<Connector::Resolve>(&*event)) {
       events_.push_back(std::move(*resolve));
     } else if (const auto* dial = std::get_if<Connector::Dial>(&*event)) {
-      events_.push_back(DialDirect{{false, dial->index}, dial->remote});
+      events_.push_back(DialDirect{{false, dial->index}, dial->remote, dial->way});
     } else if (const auto* cancelled = std::get_if<Connector::Cancel>(&*event)) {
       events_.push_back(Cancel{{false, cancelled->index}});
     } else if (const auto* done = std::get_if<Connector::Done>(&*event); done->result) {

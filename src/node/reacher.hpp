@@ -34,6 +34,7 @@ class Reacher {
   struct DialDirect {
     DialIndex dial;
     Endpoint remote;
+    Connector::Way way{};
   };
   struct DialCircuit {
     DialIndex dial;

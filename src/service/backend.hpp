@@ -29,7 +29,7 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Methods: id add ls rm verify ports status get connect. `done` is called exactly once, possibly before start()
+  // Methods: id add ls rm verify ports status peers get connect. `done` is called exactly once, possibly before start()
   // returns.
   virtual CallId start(const std::string& method, const json::object& params, EventSink on_event, ReplySink done) = 0;
   // Ends a call; its reply has the code of Errc::cancelled. An unknown or finished call is ignored.

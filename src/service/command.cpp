@@ -64,7 +64,7 @@ Result<Command> read_connect(const json::object& params) {
 }
 
 using Read = Result<Command> (*)(const json::object&);
-constexpr std::array<std::pair<std::string_view, Read>, 9> k_methods{{
+constexpr std::array<std::pair<std::string_view, Read>, 10> k_methods{{
     {"id", &read_plain<IdCommand>},
     {"add", &read_add},
     {"ls", &read_plain<ListCommand>},
@@ -72,6 +72,7 @@ constexpr std::array<std::pair<std::string_view, Read>, 9> k_methods{{
     {"verify", &read_verify},
     {"ports", &read_plain<PortsCommand>},
     {"status", &read_plain<StatusCommand>},
+    {"peers", &read_plain<PeersCommand>},
     {"get", &read_get},
     {"connect", &read_connect},
 }};

@@ -29,6 +29,7 @@ struct VerifyCommand {
 };
 struct PortsCommand {};
 struct StatusCommand {};
+struct PeersCommand {};
 struct GetCommand {
   dignet::FetchRequest request;
 };
@@ -38,7 +39,7 @@ struct ConnectCommand {
 };
 
 using Command = std::variant<IdCommand, AddCommand, ListCommand, RemoveCommand, VerifyCommand, PortsCommand,
-                             StatusCommand, GetCommand, ConnectCommand>;
+                             StatusCommand, PeersCommand, GetCommand, ConnectCommand>;
 
 // Errors: unsupported (no such method), invalid_argument (names the parameter).
 [[nodiscard]] Result<Command> read_command(std::string_view method, const boost::json::object& params);

@@ -37,6 +37,7 @@ TEST(Command, EveryMethodIsRead) {
   read_as<ListCommand>("ls");
   read_as<PortsCommand>("ports");
   read_as<StatusCommand>("status");
+  read_as<PeersCommand>("peers");
   EXPECT_EQ(read_as<AddCommand>("add", R"({"path":"/a"})").path, "/a");
   EXPECT_EQ(read_as<AddCommand>("add", R"({"path":"/a","store_id":"ab"})").options.store_id, "ab");
   EXPECT_EQ(read_as<RemoveCommand>("rm", R"({"urn":"u"})").urn, "u");

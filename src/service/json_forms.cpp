@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "service/json_forms.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <map>
@@ -238,18 +236,5 @@ json::object connect_form(const dignet::ConnectReport& report) {
 
 json::object event_form(const dignet::OperationEvent& event) { return std::visit(OperationEventForm{}, event); }
 json::object node_event_form(const dignet::NodeEvent& event) { return std::visit(NodeEventForm{}, event); }
-
-json::object ready_form(const dignet::NodeIdentity& identity, const std::vector<std::string>& addresses,
-                        const std::vector<dignet::PortLease>& leases) {
-  json::object ports;
-  for (const dignet::PortLease& lease : leases) ports.emplace(lease.purpose, lease.port);
-  return {{"event", "ready"},
-          {"peer_id", plain(identity.peer_id)},
-          {"crypto_ipv6", plain(identity.crypto_ipv6)},
-          {"addresses", texts(addresses)},
-          {"ports", std::move(ports)},
-          {"roles", json::array{"peer"}},
-          {"pid", static_cast<std::int64_t>(::getpid())}};
-}
 
 }  // namespace dig::service

@@ -33,8 +33,5 @@ namespace dig::service {
 // With "event" first.
 [[nodiscard]] json::object event_form(const dignet::OperationEvent& event);
 [[nodiscard]] json::object node_event_form(const dignet::NodeEvent& event);
-// The line that says that a node is ready: {"event":"ready", …}.
-[[nodiscard]] json::object ready_form(const dignet::NodeIdentity& identity, const std::vector<std::string>& addresses,
-                                      const std::vector<dignet::PortLease>& leases);
 
 }  // namespace dig::service

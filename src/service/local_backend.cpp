@@ -7,6 +7,7 @@
 
 #include "service/json_forms.hpp"
 #include "service/json_text.hpp"
+#include "service/status_forms.hpp"
 
 namespace dig::service {
 namespace {
@@ -171,11 +172,18 @@ Result<void> LocalBackend::begin(const CallPtr& call, PortsCommand) {
 
 Result<void> LocalBackend::begin(const CallPtr& call, StatusCommand) {
   DIG_TRY(Node* const running, node());
-  json::object body;
-  for (const json::key_value_pair& member : ready_form(running->identity(), running->addresses(), running->ports())) {
-    if (member.key() != "event") body.emplace(member.key(), member.value());
-  }
-  finish(call, {.ok = true, .body = std::move(body)});
+  running->status([this, call](Result<dignet::NodeStatus> status) {
+    finish(call, status ? Reply{.ok = true, .body = status_form(node_->identity(), node_->ports(), *status)}
+                        : error_reply(status.error()));
+  });
+  return {};
+}
+
+Result<void> LocalBackend::begin(const CallPtr& call, PeersCommand) {
+  DIG_TRY(Node* const running, node());
+  running->peers([this, call](Result<std::vector<dignet::PeerStatus>> peers) {
+    finish(call, peers ? Reply{.ok = true, .body = peers_form(*peers)} : error_reply(peers.error()));
+  });
   return {};
 }
 

@@ -40,6 +40,7 @@ class LocalBackend final : public Backend {
   Result<void> begin(const CallPtr& call, VerifyCommand verify);
   Result<void> begin(const CallPtr& call, PortsCommand);
   Result<void> begin(const CallPtr& call, StatusCommand);
+  Result<void> begin(const CallPtr& call, PeersCommand);
   Result<void> begin(const CallPtr& call, GetCommand get);
   Result<void> begin(const CallPtr& call, ConnectCommand connect);
 

@@ -24,11 +24,10 @@ struct ListKey {
   const char* variable;
   std::optional<std::vector<std::string>> Settings::* member;
 };
-constexpr ListKey k_lists[] = {{"listen", "DIGNET_LISTEN", &Settings::listen},
-                               {"announce", "DIGNET_ANNOUNCE", &Settings::announce},
-                               {"relay", "DIGNET_RELAY", &Settings::relay},
-                               {"stun", "DIGNET_STUN", &Settings::stun},
-                               {"turn", "DIGNET_TURN", &Settings::turn}};
+constexpr ListKey k_lists[] = {
+    {"listen", "DIGNET_LISTEN", &Settings::listen}, {"announce", "DIGNET_ANNOUNCE", &Settings::announce},
+    {"relay", "DIGNET_RELAY", &Settings::relay},    {"bootstrap", "DIGNET_BOOTSTRAP", &Settings::bootstrap},
+    {"stun", "DIGNET_STUN", &Settings::stun},       {"turn", "DIGNET_TURN", &Settings::turn}};
 struct TextKey {
   std::string_view key;
   const char* variable;
@@ -40,7 +39,8 @@ constexpr TextKey k_texts[] = {{"tiers", "DIGNET_TIERS", &Settings::tiers},
                                {"catalogue", "DIGNET_CATALOGUE", &Settings::catalogue},
                                {"ca", "DIGNET_CA", &Settings::ca},
                                {"proxy", "DIGNET_PROXY", &Settings::proxy},
-                               {"no-proxy", "DIGNET_NO_PROXY", &Settings::no_proxy}};
+                               {"no-proxy", "DIGNET_NO_PROXY", &Settings::no_proxy},
+                               {"redis", "DIGNET_REDIS", &Settings::redis}};
 
 std::vector<std::string_view> all_keys() {
   std::vector<std::string_view> keys{"port", "log-level", "color"};

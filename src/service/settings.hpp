@@ -20,7 +20,8 @@ struct Settings {
   std::optional<std::uint16_t> port;
   std::optional<std::vector<std::string>> listen;
   std::optional<std::vector<std::string>> announce;
-  std::optional<std::vector<std::string>> relay;  // circuit relays to be reached through
+  std::optional<std::vector<std::string>> relay;      // circuit relays to be reached through
+  std::optional<std::vector<std::string>> bootstrap;  // servers that know who holds which store
   std::optional<std::string> tiers;
   std::optional<std::string> log_level;
   std::optional<std::string> color;
@@ -33,6 +34,7 @@ struct Settings {
   std::optional<std::string> ca;                 // a PEM file of authorities to trust beside the system's
   std::optional<std::string> proxy;              // "http://[user:password@]host:port" for outgoing TCP
   std::optional<std::string> no_proxy;           // hosts that need none, separated by commas
+  std::optional<std::string> redis;              // redis://…: where bootstrap servers share their directory
 };
 
 inline constexpr std::string_view k_log_levels[] = {"trace", "debug", "info", "warn", "error", "off"};
@@ -42,10 +44,10 @@ inline constexpr std::string_view k_color_modes[] = {"auto", "always", "never"};
 [[nodiscard]] Result<Settings> parse_settings(std::string_view text, const std::string& name);
 // An absent file is an empty one. Errors: bad_config, permission_denied, io_failed.
 [[nodiscard]] Result<Settings> load_settings(const std::filesystem::path& file);
-// DIGNET_PORT, DIGNET_LISTEN (commas between addresses), DIGNET_ANNOUNCE, DIGNET_TIERS, DIGNET_LOG_LEVEL, DIGNET_COLOR,
-// DIGNET_STUN, DIGNET_TURN, DIGNET_TURN_USER, DIGNET_TURN_PASS, DIGNET_CATALOGUE, DIGNET_CA, DIGNET_PROXY,
-// DIGNET_NO_PROXY; behind the last two HTTPS_PROXY and NO_PROXY, in capitals or not, as other programs take them.
-// Errors: bad_config.
+// DIGNET_PORT, DIGNET_LISTEN (commas between addresses), DIGNET_ANNOUNCE, DIGNET_RELAY, DIGNET_BOOTSTRAP, DIGNET_TIERS,
+// DIGNET_LOG_LEVEL, DIGNET_COLOR, DIGNET_STUN, DIGNET_TURN, DIGNET_TURN_USER, DIGNET_TURN_PASS, DIGNET_CATALOGUE,
+// DIGNET_CA, DIGNET_PROXY, DIGNET_NO_PROXY, DIGNET_REDIS; behind the last two HTTPS_PROXY and NO_PROXY, in capitals or
+// not, as other programs take them. Errors: bad_config.
 [[nodiscard]] Result<Settings> settings_from_environment(const Environment& environment);
 // Each setting from `over` if it has it, else from `under`.
 [[nodiscard]] Settings merge(Settings over, Settings under);

@@ -65,7 +65,7 @@ class WrongUse(CommandTest):
                     self.assertIn("attempts", last)
 
     def test_commands_of_later_steps_do_not_exist_yet(self):
-        for command in ("bootstrap", "turn", "ticket", "netcheck", "status", "peers"):
+        for command in ("ticket", "netcheck", "audit"):
             self.assertEqual(run(command).code, 2)
 
 

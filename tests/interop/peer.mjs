@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The foreign end of the interop tests: js-libp2p under the commands of peer.cpp, and those of bench/js_pair.mjs.
-//   node peer.mjs KEY [relay | at ADDRESS | on ADDRESS]      commands of peer.cpp | send BYTES | cpu | verified
+//   node peer.mjs KEY [relay | websocket | at ADDRESS | on ADDRESS]      commands of peer.cpp | send BYTES | cpu | verified
 import { createHash, randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { multiaddr } from '@multiformats/multiaddr'

@@ -8,18 +8,24 @@ namespace dig::dial {
 namespace {
 
 // RFC 8305 section 4: alternate between the families, `first` leads.
-std::vector<Endpoint> interleave(const std::vector<Endpoint>& candidates, IpFamily first) {
-  std::vector<Endpoint> leading;
-  std::vector<Endpoint> other;
-  for (const Endpoint& candidate : candidates) {
-    (candidate.address.family() == first ? leading : other).push_back(candidate);
+std::vector<Candidate> interleave(const std::vector<Candidate>& candidates, IpFamily first) {
+  std::vector<Candidate> leading;
+  std::vector<Candidate> other;
+  for (const Candidate& candidate : candidates) {
+    (candidate.remote.address.family() == first ? leading : other).push_back(candidate);
   }
-  std::vector<Endpoint> mixed;
+  std::vector<Candidate> mixed;
   for (std::size_t i = 0; i < std::max(leading.size(), other.size()); ++i) {
     if (i < leading.size()) mixed.push_back(leading[i]);
     if (i < other.size()) mixed.push_back(other[i]);
   }
   return mixed;
+}
+
+std::vector<Candidate> by_one_way(const std::vector<Endpoint>& endpoints) {
+  std::vector<Candidate> candidates;
+  for (const Endpoint& endpoint : endpoints) candidates.push_back({endpoint});
+  return candidates;
 }
 
 // Which error says most about why the peer was not reached: an answer says more than silence, silence more than the
@@ -39,29 +45,40 @@ int weight(Errc code) {
 
 }  // namespace
 
-HappyEyeballs::HappyEyeballs(Instant now, const std::vector<Endpoint>& candidates, Limits limits,
+HappyEyeballs::HappyEyeballs(Instant now, const std::vector<Candidate>& candidates, Limits limits,
                              Candidates completeness)
     : limits_(limits), deadline_(now + limits.total_timeout) {
   add(now, candidates, completeness);
 }
 
+HappyEyeballs::HappyEyeballs(Instant now, const std::vector<Endpoint>& candidates, Limits limits,
+                             Candidates completeness)
+    : HappyEyeballs(now, by_one_way(candidates), limits, completeness) {}
+
 void HappyEyeballs::add(Instant now, const std::vector<Endpoint>& candidates, Candidates completeness) {
+  add(now, by_one_way(candidates), completeness);
+}
+
+void HappyEyeballs::add(Instant now, const std::vector<Candidate>& candidates, Candidates completeness) {
   if (is_done_) return;
   expects_more_ = completeness == Candidates::more_to_come;
-  std::vector<Endpoint> waiting;
-  for (std::size_t index = next_; index < attempts_.size(); ++index) waiting.push_back(attempts_[index].remote);
-  for (const Endpoint& candidate : candidates) {
-    const bool is_known = std::ranges::find(attempts_, candidate, &Attempt::remote) != attempts_.end() ||
-                          std::ranges::find(waiting, candidate) != waiting.end();
-    if (!is_known && next_ + waiting.size() < limits_.max_candidates) waiting.push_back(candidate);
+  std::vector<Candidate> known;
+  for (const Attempt& attempt : attempts_) known.push_back({attempt.remote, attempt.way});
+  std::vector<Candidate> waiting(known.begin() + static_cast<std::ptrdiff_t>(next_), known.end());
+  for (const Candidate& candidate : candidates) {
+    const bool is_known = std::ranges::find(known, candidate) != known.end();
+    if (is_known || next_ + waiting.size() >= limits_.max_candidates) continue;
+    waiting.push_back(candidate);
+    known.push_back(candidate);
   }
   attempts_.resize(next_);
   if (!waiting.empty()) {
     // The family that was not tried last is next.
-    const IpFamily last = next_ == 0 ? waiting.front().address.family() : attempts_.back().remote.address.family();
+    const IpFamily last =
+        next_ == 0 ? waiting.front().remote.address.family() : attempts_.back().remote.address.family();
     const IpFamily first = next_ == 0 ? last : last == IpFamily::v4 ? IpFamily::v6 : IpFamily::v4;
-    for (const Endpoint& candidate : interleave(waiting, first)) {
-      attempts_.push_back({.remote = candidate, .started = now});
+    for (const Candidate& candidate : interleave(waiting, first)) {
+      attempts_.push_back({.remote = candidate.remote, .way = candidate.way, .started = now});
     }
   }
   start_if_due(now);
@@ -143,7 +160,7 @@ void HappyEyeballs::start_next(Instant now) {
   Attempt& attempt = attempts_[next_];
   attempt.outcome = Outcome::running;
   attempt.started = now;
-  events_.push_back(Start{next_, attempt.remote});
+  events_.push_back(Start{next_, attempt.remote, attempt.way});
   ++next_;
   next_start_.reset();
   if (next_ < attempts_.size()) next_start_ = now + limits_.attempt_delay;

@@ -18,9 +18,17 @@ namespace dig::dial {
 
 enum class Outcome : std::uint8_t { waiting, running, won, failed, cancelled };
 
+// An address to dial, and by which of the caller's ways: the same address by another way is another candidate.
+struct Candidate {
+  Endpoint remote;
+  std::uint32_t way = 0;
+  friend bool operator==(const Candidate&, const Candidate&) = default;
+};
+
 // One row of the attempt list of the outcome (design §2 rule 4).
 struct Attempt {
   Endpoint remote;
+  std::uint32_t way = 0;
   Outcome outcome = Outcome::waiting;
   Instant started;      // meaningless while waiting
   Duration elapsed{0};  // until it ended; zero while it runs
@@ -31,6 +39,7 @@ struct Attempt {
 struct Start {
   std::size_t index = 0;
   Endpoint remote;
+  std::uint32_t way = 0;
 };
 struct Cancel {
   std::size_t index = 0;
@@ -58,11 +67,14 @@ class HappyEyeballs {
   enum class Candidates : std::uint8_t { complete, more_to_come };
 
   // `candidates` in order of preference (RFC 6724, done by the caller); duplicates are dropped.
+  HappyEyeballs(Instant now, const std::vector<Candidate>& candidates, Limits limits,
+                Candidates completeness = Candidates::complete);
   HappyEyeballs(Instant now, const std::vector<Endpoint>& candidates, Limits limits,
                 Candidates completeness = Candidates::complete);
   HappyEyeballs(Instant now, const std::vector<Endpoint>& candidates) : HappyEyeballs(now, candidates, Limits()) {}
 
   // Puts them among those that wait, families interleaved again.
+  void add(Instant now, const std::vector<Candidate>& candidates, Candidates completeness);
   void add(Instant now, const std::vector<Endpoint>& candidates, Candidates completeness);
 
   void handle_connected(Instant now, std::size_t index);

@@ -90,6 +90,8 @@ class Publisher {
   void handle_timeout(Instant now);
   [[nodiscard]] std::optional<Instant> next_timeout() const;
   [[nodiscard]] std::optional<Event> poll_event();
+  // The last one used.
+  [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
   [[nodiscard]] PublisherStatus snapshot() const;
 
  private:

@@ -179,6 +179,7 @@ void ServerStream::refuse(Instant now, const http::Refusal& refusal) {
 }
 
 void ServerStream::end(Closed closed) {
+  if (phase_ != Phase::over) ended_in_ = phase_;
   phase_ = Phase::over;
   closed_ = std::move(closed);
 }
@@ -209,7 +210,9 @@ void ServerStream::close(Instant now) {
 ServerStreamStatus ServerStream::snapshot() const noexcept {
   constexpr std::array<std::string_view, 6> k_names = {"first bytes", "TLS",  "first bytes inside TLS",
                                                        "HTTP",        "open", "over"};
-  return {.phase = k_names[static_cast<std::size_t>(phase_)], .is_tls = layers_.tls().has_value()};
+  return {.phase = k_names[static_cast<std::size_t>(phase_)],
+          .is_tls = layers_.tls().has_value(),
+          .ended_in = k_names[static_cast<std::size_t>(ended_in_)]};
 }
 
 }  // namespace dig::one_port

@@ -40,6 +40,7 @@ struct ServerStreamLimits {
 struct ServerStreamStatus {
   std::string_view phase;  // "first bytes", "TLS", "first bytes inside TLS", "HTTP", "open", "over"
   bool is_tls = false;
+  std::string_view ended_in{};  // the phase in which it ended
 };
 
 class ServerStream {
@@ -87,6 +88,7 @@ class ServerStream {
   ServerStreamLimits limits_;
   Instant deadline_;
   Phase phase_ = Phase::first_bytes;
+  Phase ended_in_ = Phase::over;
   StreamLayers layers_;
   std::optional<StreamSniffer> sniffer_;
   std::optional<http::RequestReader> reader_;

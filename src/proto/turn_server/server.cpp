@@ -176,6 +176,11 @@ bool Server::knows(stun::Attribute type) const noexcept {
 
 // --- allocations and their relays ---------------------------------------------------------------------------------
 
+bool Server::is_channel_bound(Instant now, const ClientPath& client, std::uint16_t channel) const {
+  const auto found = allocations_.find(client);
+  return found != allocations_.end() && found->second.find_channel(now, channel) != nullptr;
+}
+
 Allocation* Server::find(const ClientPath& client) {
   const auto found = allocations_.find(client);
   return found == allocations_.end() ? nullptr : &found->second;

@@ -166,6 +166,7 @@ class Server {
   [[nodiscard]] std::uint64_t bytes_relayed() const noexcept { return bytes_relayed_; }
   [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
   [[nodiscard]] bool has_allocation(const ClientPath& client) const { return allocations_.contains(client); }
+  [[nodiscard]] bool is_channel_bound(Instant now, const ClientPath& client, std::uint16_t channel) const;
   [[nodiscard]] std::size_t allocations() const noexcept { return allocations_.size(); }
   [[nodiscard]] std::size_t free_ports() const noexcept { return pools_[0].free_ports() + pools_[1].free_ports(); }
 

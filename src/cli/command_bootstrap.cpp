@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// dignet bootstrap: a node by which others find each other, and through which they reach each other.
+#include <CLI/CLI.hpp>
+#include <boost/json/array.hpp>
+
+#include "api/pages.hpp"
+#include "cli/certificate.hpp"
+#include "cli/commands.hpp"
+#include "cli/format.hpp"
+#include "cli/report.hpp"
+#include "cli/serving.hpp"
+#include "cli/session.hpp"
+#include "service/bootstrap_pages.hpp"
+
+namespace dig::cli {
+namespace {
+
+struct BootstrapFlags {
+  NodeFlags node;
+  std::string domain;
+  std::vector<std::string> public_ips;
+  std::vector<std::uint16_t> http_ports{80, 443};
+  CertificateFlags certificate;
+  std::string redis;
+};
+
+// The address that others are most likely to reach: what the owner has named, else the first one that is not loopback.
+std::string best_address(const service::json::object& ready) {
+  const auto addresses = texts_of(ready, "addresses");
+  const auto is_elsewhere = [](const std::string& address) {
+    return !address.starts_with("/ip4/127.") && !address.starts_with("/ip6/::1/");
+  };
+  const auto best = std::ranges::find_if(addresses, is_elsewhere);
+  if (best != addresses.end()) return *best;
+  return addresses.empty() ? std::string() : addresses.front();
+}
+
+void print_hint(Context& context, service::Backend& /*backend*/, const service::json::object& ready) {
+  const std::string address = printable(best_address(ready));
+  context.console.note(
+      "bootstrap server: peers register here, find each other, and are relayed where nothing else works");
+  if (address.empty()) return;
+  context.console.note("on the other computers run:\n  dignet serve --bootstrap " + address +
+                       "\n  dignet get --bootstrap " + address + " URN");
+}
+
+Result<dignet::NodeOptions> bootstrap_options(const Context& context, const BootstrapFlags& flags) {
+  dignet::NodeOptions options = serving_options(context, flags.node);
+  options.is_bootstrap = true;
+  options.domain = flags.domain;
+  options.public_ips = flags.public_ips;
+  DIG_TRY(const auto certificate, flags.certificate.read());
+  if (certificate) {
+    options.tls_certificates = certificate->chain;
+    options.tls_key = certificate->key;
+  }
+  if (options.listen_addresses.empty()) options.extra_ports = flags.http_ports;  // --listen replaces all of them
+  options.redis = flags.redis.empty() ? context.settings.redis.value_or("") : flags.redis;
+  return options;
+}
+
+void serve_bootstrap_pages(const Context& context, dignet::Node& node) {
+  const Instant started = service::EventLoop::now();
+  dignet::serve_pages(node, [facts = service::ServerFacts{.version = context.version, .identity = node.identity()},
+                             started](std::string_view path, const dignet::NodeStatus& status) {
+    service::ServerFacts now = facts;
+    now.uptime = std::chrono::duration_cast<std::chrono::seconds>(service::EventLoop::now() - started);
+    return service::bootstrap_page(path, now, status);
+  });
+}
+
+int run_bootstrap(Context& context, const BootstrapFlags& flags) {
+  auto options = bootstrap_options(context, flags);
+  if (!options) return report_failure(context.console, options.error());
+  std::optional<CertificateWatch> watch;
+  return run_node(context, std::move(*options), print_hint, [&](dignet::Node& node) {
+    serve_bootstrap_pages(context, node);
+    watch.emplace(context, flags.certificate, [&node](const Certificate& certificate) {
+      return node.set_certificate(certificate.chain, certificate.key);
+    });
+  });
+}
+
+}  // namespace
+
+Action define_bootstrap(CLI::App& app) {
+  auto flags = std::make_shared<BootstrapFlags>();
+  flags->node.define(app);
+  app.add_option("--domain", flags->domain, "Peers reach this server by this name, which is announced too")
+      ->type_name("NAME");
+  app.add_option("--public-ip", flags->public_ips,
+                 "Peers reach this server at this address, whatever its interfaces have (one a family)")
+      ->type_name("IP")
+      ->allow_extra_args(false);
+  app.add_option("--http-ports", flags->http_ports,
+                 "Serve everything on these ports as well, for peers behind firewalls (default 80,443)")
+      ->type_name("LIST")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 65535));
+  flags->certificate.define(app, "Certificate chain (PEM) for TLS; reread on change (default: one is made)");
+  app.add_option("--redis", flags->redis,
+                 "Share the directory with other bootstrap servers through this Redis server: "
+                 "redis://[user:password@]host[:port][/database], rediss:// for TLS")
+      ->type_name("URL");
+  app.footer(
+      "Examples:\n  dignet bootstrap\n  dignet bootstrap --domain bootstrap.example\n"
+      "  dignet bootstrap --public-ip 203.0.113.7 --port 4001\n"
+      "  DIGNET_REDIS=redis://:password@redis.example dignet bootstrap");
+  return [flags](Context& context) { return run_bootstrap(context, *flags); };
+}
+
+}  // namespace dig::cli
