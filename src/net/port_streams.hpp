@@ -56,10 +56,10 @@ struct StreamDial {
   DialId id;
   Endpoint remote;
   Multiaddr::Carrier carrier = Multiaddr::Carrier::plain;
-  std::string tls_name{};   // of secure_websocket, see Multiaddr::StreamTarget
-  std::string http_host{};  // of either WebSocket
-  PeerId peer{};            // whom a certificate without an authority must name
-  bool is_from_fresh_port = false;
+  std::string tls_name{};           // of secure_websocket, see Multiaddr::StreamTarget
+  std::string http_host{};          // of either WebSocket
+  PeerId peer{};                    // whom a certificate without an authority must name
+  bool is_from_fresh_port = false;  // otherwise from the listening port where that can be
 };
 
 struct PortStreamsStatus {

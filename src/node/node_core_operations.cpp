@@ -62,9 +62,9 @@ void NodeCore::drain_dialling(Instant now, DiallingId id) {
       const DialId dial_id{next_id_++};
       dials_[dial_id] = {id, dial->dial, dial->way.carrier};
       found->second.dials[dial->dial] = dial_id;
+      reachability_.note_contact(now, dial->remote.address);
       put(DialTcp{dial_id, dial->remote, dial->way.carrier, dial->way.tls_name, dial->way.http_host,
                   found->second.peer});
-      reachability_.note_contact(now, dial->remote.address);
     } else if (auto* circuit = std::get_if<Reacher::DialCircuit>(&*event)) {
       dial_circuit(now, id, *circuit);
     } else if (const auto* cancelled = std::get_if<Reacher::Cancel>(&*event)) {

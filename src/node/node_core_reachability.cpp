@@ -9,10 +9,17 @@
 namespace dig::node {
 namespace {
 
+// Where its TCP connections go, whatever they carry; nothing for a name.
+std::optional<Endpoint> endpoint_of(const Multiaddr& address) {
+  const auto target = address.stream_target();
+  const auto* const endpoint = target ? std::get_if<Endpoint>(&target->remote) : nullptr;
+  return endpoint == nullptr ? std::nullopt : std::optional(*endpoint);
+}
+
 // Of one's own addresses those that the most of the world may be able to dial.
 std::vector<Multiaddr> of_widest_scope(const std::vector<Multiaddr>& addresses) {
   const auto scope_of = [](const Multiaddr& address) {
-    const auto endpoint = address.tcp_endpoint();
+    const auto endpoint = endpoint_of(address);
     return endpoint ? autonat::scope_of(endpoint->address) : autonat::AddressScope::internet;  // a name
   };
   std::vector<Multiaddr> widest;
@@ -75,7 +82,7 @@ void NodeCore::dial_back(Instant now, DialBackId id, const autonat::WantDialBack
   dial_back_attempts_.emplace(id, DialBackAttempt{wanted, dial, std::nullopt});
   dial_back_dials_.emplace(dial, id);
   reachability_.note_contact(now, wanted.remote.address);
-  put(DialTcp{.dial = dial, .remote = wanted.remote, .is_from_fresh_port = true});
+  put(DialTcp{.dial = dial, .remote = wanted.remote, .peer = wanted.peer, .is_from_fresh_port = true});
 }
 
 void NodeCore::cancel_dial_back(DialBackId id) {
@@ -265,6 +272,15 @@ std::vector<Multiaddr> NodeCore::own_addresses() const {
 std::vector<Multiaddr> NodeCore::proven_addresses() const {
   if (!announced_.empty()) return announced_;
   std::vector<Multiaddr> proven = reachability_.confirmed();
+  // What is spoken on a port beside plain TCP is reached as that is.
+  std::set<Endpoint> endpoints;
+  for (const Multiaddr& address : proven) {
+    if (const auto endpoint = endpoint_of(address)) endpoints.insert(*endpoint);
+  }
+  for (const Multiaddr& address : listening_) {
+    const auto endpoint = endpoint_of(address);
+    if (endpoint && endpoints.contains(*endpoint)) add_unknown(proven, {address});
+  }
   if (roles_.is_forced) add_unknown(proven, of_widest_scope(listening_));
   return proven;
 }

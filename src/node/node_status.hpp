@@ -41,13 +41,13 @@ struct NodeStatus {
   std::size_t operations = 0;
   std::size_t store_streams = 0;
   AcceptLimiter::Status accepts;
+  autonat::ProberStatus reachability;  // whether others reach this node
+  DialBackStatus dial_backs;           // what it does to tell others
   NodeRoles roles;
   std::vector<BootstrapStatus> bootstraps;
   std::vector<relay::KeptRelay> reservations;  // that this node has at relays
   relay::RelayStatus relay;                    // as a relay for others
   std::optional<directory::ServerStatus> directory;
-  autonat::ProberStatus reachability;
-  DialBackStatus dial_backs;
 };
 
 }  // namespace dig::node

@@ -42,8 +42,13 @@ after(() => {
 })
 
 // A firewall that lets nobody begin.
-const closed = `table inet filter { chain input { type filter hook input priority filter; policy accept;
-  tcp dport 4001 tcp flags & (syn | ack) == syn reject with tcp reset } }`
+const closed = `table inet filter {
+  chain input {
+    type filter hook input priority filter; policy accept;
+    tcp dport 4001 tcp flags & (syn | ack) == syn reject with tcp reset
+  }
+}
+`
 function close_door (where = []) {
   execFileSync([...where, 'nft'][0], [...where, 'nft', '-f', '-'].slice(1), { input: closed })
 }

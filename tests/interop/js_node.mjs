@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A js-libp2p node with TCP, WebSocket, Noise, yamux, identify, ping, circuit relay v2 and AutoNAT v2, for the interop tests
-// and the benchmarks.
+// A js-libp2p node with TCP, WebSocket, Noise, yamux, identify, ping, circuit relay v2 and AutoNAT v2, for the interop
+// tests and the benchmarks.
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
@@ -50,8 +50,8 @@ export async function make_js_node (kind = 'ed25519', role = undefined, address 
   const with_wire_key = make => components => make(new Proxy(components, {
     get: (target, name) => name === 'privateKey' ? wire_key : target[name]
   }))
-  const own = `/ip4/127.0.0.1/tcp/0${role === 'websocket' ? '/ws' : ''}`
-  const listen = role === 'on' ? [address] : [own, ...role === 'at' ? [`${address}/p2p-circuit`] : []]
+  const listen = [role === 'on' ? address : `/ip4/127.0.0.1/tcp/0${role === 'websocket' ? '/ws' : ''}`,
+    ...role === 'at' ? [`${address}/p2p-circuit`] : []]
   const node = await createLibp2p({
     privateKey: key,
     addresses: { listen },

@@ -92,7 +92,7 @@ class ReachabilityScenarios : public ::testing::Test {
       core.accept_app_protocol(now, std::string(autonat::k_dial_request_protocol));
       return 0;
     });
-    liar.on_output([this, &liar, response](node::NodeOutput& output) {
+    liar.on_output([this, &liar, response](const node::NodeOutput& output) {
       const auto* asked = std::get_if<node::AppStreamAccepted>(&output);
       if (asked == nullptr) return;
       scenario.world.events().after(1s, [&liar, response, connection = asked->connection, stream = asked->stream] {
