@@ -12,7 +12,6 @@ namespace dig::net {
 namespace {
 
 constexpr std::uint64_t k_max_file = 64;
-constexpr std::uint64_t k_packet = 65'536;  // is larger than any
 // A peer's node: for the two of a pair a few allocations each, for a home network some of them.
 constexpr turn::QuotaBook::Limits k_pair_quotas{.per_user = 8, .per_source = 64, .total = 512};
 
@@ -92,11 +91,11 @@ void NodeTurn::tell_wish(Instant now, std::string why) {
 
 void NodeTurn::count(UnixTime wall) {
   const TurnShardStatus status = shard_.snapshot();
+  const std::int32_t month = volume_.snapshot().month;
   volume_.add(wall, status.bytes_relayed - std::exchange(counted_, status.bytes_relayed));
-  // A packet did not fit into what is left: that bit is nobody's, and no offer either.
-  if (const auto left = volume_.left(wall); status.is_volume_used_up && left.value_or(k_packet) < k_packet) {
-    volume_.add(wall, *left);
-  }
+  // A packet did not fit into what is left of this month: that bit is nobody's, and no offer either.
+  const bool is_same_month = volume_.snapshot().month == month;
+  if (status.is_volume_used_up && is_same_month) volume_.add(wall, volume_.left(wall).value_or(0));
   shard_.set_volume_left(volume_.left(wall));
 }
 
