@@ -17,8 +17,8 @@ if(NOT TARGET interop_peer)
 endif()
 add_dependencies(benches interop_peer)
 
-# The load of bench/turn_bench.py, and the relay that it compares with.
-foreach(name IN ITEMS turn_load bare_relay)
+# The load of bench/turn_bench.py and the relay that it compares with, and the load of bench/idle_bench.py.
+foreach(name IN ITEMS turn_load bare_relay idle_peers)
   add_executable(${name} ${CMAKE_SOURCE_DIR}/bench/${name}.cpp)
   target_link_libraries(${name} PRIVATE dignet_net dignet_options)
   add_dependencies(benches ${name})

@@ -91,10 +91,12 @@ void Host::restart() {
   core_->set_wall_clock(local_now(), {k_wall_at_start.seconds + since_start.count()});
   core_->set_addresses(local_now(), {address()});
   if (spec_.is_bootstrap) {
-    core_->set_relay(local_now(), true);
+    core_->force_roles(local_now(), true);
     core_->start_directory(local_now());
     load_directory();
   }
+  core_->set_relay(local_now(), spec_.is_bootstrap || spec_.wants_roles);
+  core_->set_autonat_server(local_now(), spec_.is_bootstrap || spec_.wants_roles);
   network_.listen(*this, spec_.endpoint);
   pump();
 }
@@ -224,7 +226,8 @@ void Host::carry_out(node::NodeOutput& output) {
 void Host::carry_out_dial(const node::DialTcp& dial) {
   const DialToken token{next_dial_++};
   dials_.emplace(token, dial.dial);
-  network_.dial(*this, token, spec_.endpoint.address, dial.remote);
+  const std::uint16_t port = dial.is_from_fresh_port ? std::uint16_t{0} : spec_.endpoint.port;
+  network_.dial(*this, token, {spec_.endpoint.address, port}, dial.remote);
 }
 
 void Host::cancel_dial(node::DialId dial) {
@@ -267,8 +270,8 @@ void Host::keep_fact(node::NodeOutput& output) {
     connected_.emplace(connect->operation, std::move(*connect));
   } else if (auto* turn = std::get_if<node::TurnCredentialsEnded>(&output)) {
     turn_credentials_.emplace(turn->operation, std::move(*turn));
-  } else if (on_app_fact_) {
-    on_app_fact_(output);
+  } else if (on_output_) {
+    on_output_(output);
   }
 }
 

@@ -23,7 +23,9 @@ struct HostSpec {
   Duration disk_latency = 100us;
   Duration disk_jitter = 400us;
   node::NodeCore::Limits limits;
-  bool is_bootstrap = false;  // a directory and a relay, also after a restart
+  // Also after a restart:
+  bool is_bootstrap = false;  // a directory, a relay and an AutoNAT server, without a proof that it can be reached
+  bool wants_roles = false;   // a relay and an AutoNAT server, once it was proven
 };
 
 class Host final : private SocketOwner {
@@ -67,8 +69,8 @@ class Host final : private SocketOwner {
   [[nodiscard]] const Search& searched(node::OperationId operation) { return searches_[operation]; }
   // Rows of the directory that are durable here.
   [[nodiscard]] std::size_t directory_rows() const noexcept { return directory_rows_.size(); }
-  // Called with the facts about streams of applications, which are kept nowhere.
-  void on_app_fact(std::function<void(const node::NodeOutput&)> hook) { on_app_fact_ = std::move(hook); }
+  // Called with what the core tells and nothing here keeps.
+  void on_output(std::function<void(node::NodeOutput&)> hook) { on_output_ = std::move(hook); }
   // Called with the bytes that are on disk after each chunk of any fetch.
   void on_progress(std::function<void(std::uint64_t bytes)> hook) { on_progress_ = std::move(hook); }
 
@@ -139,7 +141,7 @@ class Host final : private SocketOwner {
   std::map<std::pair<PeerId, std::uint32_t>, StoredRow> directory_rows_;
   std::vector<dignet::NodeEvent> node_events_;
   std::function<void(std::uint64_t)> on_progress_;
-  std::function<void(const node::NodeOutput&)> on_app_fact_;
+  std::function<void(node::NodeOutput&)> on_output_;
 };
 
 }  // namespace dig::sim

@@ -30,6 +30,13 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   shell.is_relay = options.is_relay;
   DIG_TRY(shell.bootstraps, parse_addresses(options.bootstraps));
   shell.is_bootstrap = options.is_bootstrap;
+  shell.extra_ports = options.extra_ports;
+  shell.tls_certificates = options.tls_certificates;
+  shell.tls_key = options.tls_key;
+  shell.authorities = options.authorities;
+  if (!options.redis.empty()) {
+    DIG_TRY(shell.redis, dig::net::RedisUrl::parse(options.redis));
+  }
   DIG_TRY(shell.domain, parse_domain(options.domain));
   for (const std::string& text : options.public_ips) {
     const auto address = dig::IpAddress::parse(text);
@@ -46,6 +53,8 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
         .volume_file = options.home / "turn.volume",
     };
   }
+  shell.is_autonat_server = options.is_autonat_server;
+  shell.forces_roles = options.forces_roles;
   shell.agent_version = std::string("dignet/") + k_version;
   return shell;
 }
@@ -105,13 +114,17 @@ std::vector<PortLease> Node::ports() const {
   return ports;
 }
 
+Result<void> Node::set_certificate(const std::string& certificates, const std::string& key) {
+  DIG_TRY(const auto tls, dig::net::make_port_tls(state_->identity_, certificates, key));
+  state_->shell_->set_tls(tls);
+  return {};
+}
+
 void Node::status(Completion<NodeStatus> done) {
   State* const state = state_.get();
   const Completions::Id id = state->completions_.add<NodeStatus>(std::move(done));
-  state->shell_->post([state, id](dig::Instant now, dig::node::NodeCore& core) {
-    NodeStatus status = to_public(now, core.snapshot());
-    for (const dig::Multiaddr& address : state->shell_->addresses()) status.addresses.push_back(address.to_string());
-    state->complete_later<NodeStatus>(id, std::move(status));
+  state->shell_->post([state, id](dig::Instant now, dig::node::NodeCore& /*core*/) {
+    state->complete_later<NodeStatus>(id, state->status(now));
   });
 }
 
@@ -120,7 +133,7 @@ void Node::peers(Completion<std::vector<PeerStatus>> done) {
   const Completions::Id id = state->completions_.add<std::vector<PeerStatus>>(std::move(done));
   state->shell_->post([state, id](dig::Instant now, dig::node::NodeCore& core) {
     std::vector<PeerStatus> peers;
-    for (const dig::node::LinkStatus& link : core.snapshot().links) peers.push_back(to_public(now, link));
+    for (const dig::node::LinkStatus& link : core.links()) peers.push_back(to_public(now, link));
     state->complete_later<std::vector<PeerStatus>>(id, std::move(peers));
   });
 }

@@ -138,6 +138,12 @@ void Node::State::handle_fact(dig::Instant now, dig::node::NodeOutput fact) {
   }
 }
 
+NodeStatus Node::State::status(dig::Instant now) const {
+  NodeStatus status = to_public(now, shell_->core().snapshot());
+  for (const dig::Multiaddr& address : shell_->addresses()) status.addresses.push_back(address.to_string());
+  return status;
+}
+
 void Node::State::tell(NodeEvent event) {
   if (outbox_.waiting() < k_max_waiting) {
     outbox_.put([this, event = std::move(event)] {

@@ -58,6 +58,7 @@ struct Node::State final : detail::StreamOperations {
 
   // --- the loop's side ---
   void handle_fact(dig::Instant now, dig::node::NodeOutput fact);
+  [[nodiscard]] NodeStatus status(dig::Instant now) const;
   void tell(NodeEvent event);
   void tell_accepted(dig::node::AppStreamAccepted accepted);
   void handle_connect_ended(dig::Instant now, dig::node::ConnectEnded& ended);
@@ -107,6 +108,11 @@ struct Node::State final : detail::StreamOperations {
   std::map<OperationId, std::unique_ptr<dig::net::Timer>> timeouts_;
   std::map<StreamKey, StreamWaits> stream_waits_;
   std::atomic<std::uint64_t> lost_events_ = 0;  // since the last Warning about them; both sides
+};
+
+// For other parts of this layer.
+struct NodeInternals {
+  [[nodiscard]] static Node::State& state(Node& node) { return *node.state_; }
 };
 
 template <class T>

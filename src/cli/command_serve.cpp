@@ -40,8 +40,11 @@ Action define_serve(CLI::App& app) {
       "  dignet serve --bootstrap /dns4/bootstrap.example/tcp/443/p2p/12D3KooW…\n"
       "  dignet serve --listen /ip4/127.0.0.1/tcp/0 --json");
   return [flags, turn](Context& context) {
-    dignet::NodeOptions options = serving_options(context, *flags);
-    turn->apply(options, context.settings);
+    auto options = serving_options(context, *flags);
+    if (options) {
+      options->is_relay = true;  // while others can reach it
+      turn->apply(*options, context.settings);
+    }
     return run_node(context, options, print_stores);
   };
 }

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // dignet turn: a STUN and TURN server alone, until it is told to stop.
 #include <algorithm>
-#include <array>
 #include <boost/json/array.hpp>
-#include <filesystem>
 
 #include "api/outbox.hpp"
 #include "base/address_class.hpp"
@@ -21,53 +19,6 @@
 
 namespace dig::cli {
 namespace {
-
-// Looks every few seconds whether the files have changed, and takes what is in them then. What cannot be read is told,
-// and the server goes on with what it has.
-class CertificateWatch {
- public:
-  CertificateWatch(Context& context, const TurnFlags& flags, net::TurnService& server)
-      : context_(context), flags_(flags), server_(server), seen_(stamp()) {
-    if (!flags_.certificate_file.empty()) look_again();
-  }
-  ~CertificateWatch() { context_.loop.cancel(timer_); }
-  CertificateWatch(const CertificateWatch&) = delete;
-  CertificateWatch& operator=(const CertificateWatch&) = delete;
-
- private:
-  using Stamp = std::array<std::filesystem::file_time_type, 2>;
-  [[nodiscard]] Stamp stamp() const {
-    std::error_code ignored;
-    return {std::filesystem::last_write_time(flags_.certificate_file, ignored),
-            std::filesystem::last_write_time(flags_.key_file, ignored)};
-  }
-  void look_again() {
-    timer_ = context_.loop.call_after(std::chrono::seconds(2), [this] {
-      if (const Stamp now = stamp(); now != seen_) {
-        seen_ = now;
-        reload();
-      }
-      look_again();
-    });
-  }
-  void reload() {
-    const auto contexts = read_turn_tls(flags_);
-    if (contexts && *contexts) {
-      server_.set_tls(**contexts);
-      context_.console.json({{"event", "certificate"}, {"state", "reloaded"}});
-      context_.console.note("the certificate has changed; new clients get the new one");
-    } else if (!contexts) {
-      context_.console.json(service::node_event_form(dignet::Warning{contexts.error()}));
-      context_.console.error("the new certificate cannot be used: " + contexts.error().message());
-    }
-  }
-
-  Context& context_;
-  const TurnFlags& flags_;
-  net::TurnService& server_;
-  Stamp seen_;
-  service::EventLoop::TimerId timer_ = 0;
-};
 
 std::string multiaddr_of(const Endpoint& endpoint, std::string_view transport) {
   return std::string(endpoint.address.is_v4() ? "/ip4/" : "/ip6/") + endpoint.address.to_string() + "/" +
@@ -99,8 +50,8 @@ service::json::object ready_form(const dignet::NodeIdentity& identity, const net
 
 void print_ready(Console& console, const TurnFlags& flags, const net::TurnService& server,
                  const service::MetricsServer* metrics) {
-  console.note("STUN and TURN server, UDP and TCP" +
-               std::string(flags.certificate_file.empty() ? "" : ", TLS and DTLS") + ", listening on:");
+  console.note("STUN and TURN server, UDP and TCP" + std::string(flags.certificate.is_given() ? ", TLS and DTLS" : "") +
+               ", listening on:");
   for (const Endpoint& endpoint : server.listening()) console.result(endpoint.to_string());
   std::string relayed;
   for (const IpAddress& address : server.relayed_addresses()) relayed += " " + address.to_string();
@@ -158,7 +109,9 @@ int run_turn(Context& context, const TurnFlags& flags) {
   Console& console = context.console;
   const auto redirect = parse_endpoint("--redirect", flags.redirect);
   if (!redirect) return report_failure(console, redirect.error());
-  const auto options = turn_options(flags);
+  const auto certificate = flags.certificate.read();
+  if (!certificate) return report_failure(console, certificate.error());
+  const auto options = turn_options(flags, *certificate);
   if (!options) return report_failure(console, options.error());
   const auto identity = dignet::Node::load_identity(context.paths.home);
   if (!identity) return report_failure(console, identity.error());
@@ -169,7 +122,14 @@ int run_turn(Context& context, const TurnFlags& flags) {
   console.json(ready_form(*identity, **server, metrics->get()));
   print_ready(console, flags, **server, metrics->get());
   warn_of_private_relays(console, *options, **server);
-  std::optional<CertificateWatch> watch(std::in_place, context, flags, **server);
+  std::optional<CertificateWatch> watch;
+  if (*certificate) {
+    watch.emplace(context, flags.certificate, (*certificate)->version, [&](const Certificate& renewed) -> Result<void> {
+      DIG_TRY(const auto tls, net::make_turn_tls(renewed.chain, renewed.key));
+      (*server)->set_tls(tls);
+      return {};
+    });
+  }
 
   const int signal_fd = service::Signals::fd();
   context.loop.watch(signal_fd, POLLIN, [&](short) { context.loop.unwatch(signal_fd); });

@@ -31,13 +31,6 @@ Result<std::vector<T>> parse_flags(std::string_view flag, const std::vector<std:
   return values;
 }
 
-Result<std::string> read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) return fail(Errc::file_not_found, path);
-  return text;
-}
-
 // The lines of a file with secrets, without empty ones.
 Result<std::vector<std::string>> read_secrets(const std::string& path) {
   DIG_TRY(const std::string text, store::read_secret_file(path));
@@ -96,18 +89,7 @@ Result<std::optional<Endpoint>> parse_endpoint(std::string_view flag, const std:
   return parse_flag<Endpoint>(flag, text);
 }
 
-Result<std::optional<net::TlsContexts>> read_turn_tls(const TurnFlags& flags) {
-  if (flags.certificate_file.empty() != flags.key_file.empty()) {
-    return fail(Errc::invalid_argument, "--tls-cert and --tls-key go together");
-  }
-  if (flags.certificate_file.empty()) return std::nullopt;
-  DIG_TRY(const std::string certificates, read_text(flags.certificate_file));
-  DIG_TRY(const std::string key, read_text(flags.key_file));
-  DIG_TRY(auto contexts, net::make_turn_tls(certificates, key));
-  return contexts;
-}
-
-Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags) {
+Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags, const std::optional<Certificate>& certificate) {
   net::TurnServiceOptions options;
   DIG_TRY(options.listen, parse_flags<Endpoint>("--listen", flags.listen));
   DIG_TRY(options.relay_ips, parse_flags<IpAddress>("--relay-ip", flags.relay_ips));
@@ -120,7 +102,9 @@ Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags) {
     }
   }
   DIG_TRY(options.credentials, credentials_of(flags));
-  DIG_TRY(options.tls, read_turn_tls(flags));
+  if (certificate) {
+    DIG_TRY(options.tls, net::make_turn_tls(certificate->chain, certificate->key));
+  }
   options.realm = flags.realm;
   options.min_port = flags.min_port;
   options.max_port = flags.max_port;
@@ -139,7 +123,7 @@ void add_turn_flags(CLI::App& app, TurnFlags& flags) {
   app.add_option("--listen", flags.listen, "Address and port for UDP and TCP (default: all addresses, 3478)")
       ->type_name("IP:PORT");
   app.add_option("--realm", flags.realm, "Realm of the credentials")->type_name("NAME")->capture_default_str();
-  app.add_option("--user", flags.users, "A user with a password, both visible in the list of processes")
+  app.add_option("--user", flags.users, "A user with a password; --user-file keeps it out of the shell's history")
       ->type_name("NAME:PASS");
   app.add_option("--user-file", flags.user_files, "File with lines NAME:PASS, not readable by everybody")
       ->type_name("FILE");
@@ -152,10 +136,7 @@ void add_turn_flags(CLI::App& app, TurnFlags& flags) {
   app.add_option("--alt-ip", flags.alternate_ip, "Second address of this machine: turns RFC 5780 on")->type_name("IP");
   app.add_option("--min-port", flags.min_port, "First relay port")->type_name("PORT")->capture_default_str();
   app.add_option("--max-port", flags.max_port, "Last relay port")->type_name("PORT")->capture_default_str();
-  app.add_option("--tls-cert", flags.certificate_file,
-                 "Certificate chain (PEM): takes TLS and DTLS too; reread on change")
-      ->type_name("FILE");
-  app.add_option("--tls-key", flags.key_file, "Its private key (PEM)")->type_name("FILE");
+  flags.certificate.define(app, "Certificate chain (PEM): takes TLS and DTLS too; reread on change");
   app.add_option("--allow-peer", flags.allowed_peers, "Relay to these addresses too, although they are not public")
       ->type_name("CIDR");
   app.add_option("--threads", flags.threads, "Threads that relay")

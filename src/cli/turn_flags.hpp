@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/certificate.hpp"
 #include "net/turn_service.hpp"
 
 namespace dig::cli {
@@ -23,8 +24,7 @@ struct TurnFlags {
   std::string alternate_ip;
   std::uint16_t min_port = 49152;
   std::uint16_t max_port = 65535;
-  std::string certificate_file;
-  std::string key_file;
+  CertificateFlags certificate;
   std::vector<std::string> allowed_peers;
   std::size_t threads = 1;
   std::size_t user_quota = 64;
@@ -42,10 +42,10 @@ struct TurnFlags {
 void add_turn_flags(CLI::App& app, TurnFlags& flags);
 
 // Errors: invalid_argument, no_credentials, file_not_found, secret_insecure, certificate_unreadable.
-[[nodiscard]] Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags);
+// `certificate` is what flags.certificate.read() has given.
+[[nodiscard]] Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags,
+                                                           const std::optional<Certificate>& certificate);
 // The value of a flag that names one endpoint; nothing when it was not given.
 [[nodiscard]] Result<std::optional<Endpoint>> parse_endpoint(std::string_view flag, const std::string& text);
-// The certificate and key as they are in their files now; nothing when there are none.
-[[nodiscard]] Result<std::optional<net::TlsContexts>> read_turn_tls(const TurnFlags& flags);
 
 }  // namespace dig::cli

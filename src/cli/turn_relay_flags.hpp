@@ -12,8 +12,8 @@ namespace dig::cli {
 
 struct TurnRelayFlags {
   bool no_turn = false;
-  std::optional<double> max_megabits{};  // a second
-  std::optional<double> max_gigabytes{}; // a month
+  std::optional<double> max_megabits{};   // a second
+  std::optional<double> max_gigabytes{};  // a month
 
   // A bootstrap server is there to be used: nothing is limited unless its owner says so.
   bool is_bootstrap = false;

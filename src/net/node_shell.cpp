@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/node_shell.hpp"
 
+#include <algorithm>
 #include <list>
 #include <map>
 #include <mutex>
@@ -111,7 +112,10 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
   });
   DIG_CHECK(shell->prepare_ports(options, limits.max_connections));
   shell->core_->set_wall_clock(monotonic_now(), wall_now());
-  shell->core_->set_relay(monotonic_now(), options.is_relay || options.is_bootstrap);
+  // A bootstrap server is where everybody looks for it.
+  shell->core_->force_roles(monotonic_now(), options.forces_roles || options.is_bootstrap);
+  shell->core_->set_relay(monotonic_now(), options.is_relay);
+  shell->core_->set_autonat_server(monotonic_now(), options.is_autonat_server);
   if (options.is_bootstrap) DIG_CHECK(shell->start_directory(options));
   shell->prepare_turn(options);
   DIG_CHECK(shell->use_relays(options.relays));
@@ -128,14 +132,19 @@ Result<void> NodeShell::use_relays(const std::vector<Multiaddr>& relays) {
   return {};
 }
 
-// A node that others are to find is reached through its bootstrap servers where nothing better is possible.
+// A node that others are to find is reached through its bootstrap servers where nothing better is possible, and
+// bootstrap servers dial back for each other.
 Result<void> NodeShell::use_bootstraps(const ShellOptions& options) {
   const Instant now = monotonic_now();
   has_bootstraps_ = !options.bootstraps.empty();
   DIG_TRY(const auto addresses, by_peer(options.bootstraps, "bootstrap server"));
   for (const auto& [peer, known] : addresses) {
     DIG_CHECK(core_->add_bootstrap(now, peer, known));
-    if (options.listen && !options.is_bootstrap) DIG_CHECK(core_->add_relay(now, peer, known));
+    if (options.is_bootstrap) {
+      DIG_CHECK(core_->add_dial_back_helper(now, peer, known));
+    } else if (options.listen) {
+      core_->offer_relay(now, peer, known);
+    }
   }
   return {};
 }
@@ -149,7 +158,16 @@ Result<void> NodeShell::start_directory(const ShellOptions& options) {
   DIG_TRY(directory_keeper_, DirectoryKeeper::open(*loop_, options.home / "directory.db", answer));
   const Instant now = monotonic_now();
   core_->start_directory(now);
-  return directory_keeper_->load(now, *core_);
+  DIG_CHECK(directory_keeper_->load(now, *core_));
+  return options.redis ? share_directory(*options.redis, options.authorities) : Result<void>();
+}
+
+Result<void> NodeShell::share_directory(const RedisUrl& url, const std::string& authorities) {
+  const auto warn = [this](const Error& why) { sink_(monotonic_now(), node::NodeFact{dignet::Warning{why}}); };
+  DIG_TRY(directory_sharing_,
+          DirectorySharing::start(*loop_, *resolver_, rng_, {.url = url}, authorities, *directory_keeper_, *core_,
+                                  {.pump = [this](Instant now) { pump(now); }, .warn = warn}));
+  return {};
 }
 
 Result<void> NodeShell::start_publishing(const ShellOptions& options) {
@@ -190,6 +208,7 @@ void NodeShell::stop() {
     thread_.join();
   }
   is_stopping_ = true;  // ends what runs on the long-job thread at its next step
+  directory_sharing_.reset();
   directory_keeper_.reset();
   long_jobs_.reset();
   pool_.reset();
@@ -299,7 +318,8 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
                     .carrier = dial->carrier,
                     .tls_name = dial->tls_name,
                     .http_host = dial->http_host,
-                    .peer = dial->peer});
+                    .peer = dial->peer,
+                    .is_from_fresh_port = dial->is_from_fresh_port});
   } else if (const auto* cancelled = std::get_if<node::CancelDial>(&output)) {
     streams_->cancel_dial(DialId{cancelled->dial.value});
   } else if (const auto* close = std::get_if<node::CloseConnection>(&output)) {

@@ -18,11 +18,13 @@
 
 #include "crypto/system_rng.hpp"
 #include "net/directory_keeper.hpp"
+#include "net/directory_sharing.hpp"
 #include "net/loop.hpp"
 #include "net/node_turn.hpp"
 #include "net/port_datagrams.hpp"
 #include "net/port_manager.hpp"
 #include "net/port_streams.hpp"
+#include "net/redis_protocol.hpp"
 #include "net/resolver.hpp"
 #include "net/worker_pool.hpp"
 #include "node/node_core.hpp"
@@ -51,7 +53,10 @@ struct ShellOptions {
   bool is_relay = false;
   std::vector<Multiaddr> bootstraps;  // with peer ids: asked for holders; a node that listens publishes itself there
   bool is_bootstrap = false;          // a directory and a relay for others
+  std::optional<RedisUrl> redis;      // where a bootstrap server shares its directory with others
   std::filesystem::path home;         // for what a node keeps beside its stores
+  bool is_autonat_server = true;
+  bool forces_roles = false;  // node::NodeCore::force_roles
   std::string agent_version;
 
   // Also listened on, such as 80 and 443; each that cannot be had is a Warning, and the node goes on without it.
@@ -59,12 +64,12 @@ struct ShellOptions {
   // PEM, for TLS on every port. Without them a certificate is made that is bound to the PeerId.
   std::string tls_certificates;
   std::string tls_key;
+  std::string authorities;  // PEM; trusted beside those of the system, for servers that are dialled over TLS
   // Without it, only Binding requests are answered.
   std::optional<TurnRole> turn;
   // In its place: a TURN server for peers, who get credentials of the core.
   std::optional<NodeTurnOptions> turn_relay;
-  PageSource pages;                     // without it: 404
-  std::vector<std::string> http_hosts;  // further names that pages may be asked for under
+  PageSource pages;  // without it: 404
   // Whether /ws addresses are told to others, behind the plain ones; /tls/ws too where `tls_certificates` are given,
   // as browsers believe no others.
   bool announces_websocket = true;
@@ -109,6 +114,8 @@ class NodeShell final : private PortOwner {
     return std::make_unique<Timer>(*loop_, std::move(on_expiry));
   }
   [[nodiscard]] bool has_bootstraps() const noexcept { return has_bootstraps_; }
+  // On the loop: what is answered over HTTP from now on.
+  void set_pages(PageSource pages) { streams_->set_pages(std::move(pages)); }
   // On the loop: the stores that are here have changed, which the bootstrap servers are to know.
   void announce_stores();
   // Any thread: the store was removed, so its open files are not served any longer.
@@ -145,7 +152,7 @@ class NodeShell final : private PortOwner {
   void make_turn(const ShellOptions& options);
   [[nodiscard]] std::vector<Multiaddr> listening_addresses(const ShellOptions& options) const;
   void find_addresses(const ShellOptions& options);
-  void allow_hosts(const ShellOptions& options);
+  void allow_hosts();
   void end_ports();
   // node_shell_turn.cpp
   [[nodiscard]] TurnRole turn_role(const ShellOptions& options) const;
@@ -156,6 +163,7 @@ class NodeShell final : private PortOwner {
   [[nodiscard]] Result<void> use_relays(const std::vector<Multiaddr>& relays);
   [[nodiscard]] Result<void> use_bootstraps(const ShellOptions& options);
   [[nodiscard]] Result<void> start_directory(const ShellOptions& options);
+  [[nodiscard]] Result<void> share_directory(const RedisUrl& url, const std::string& authorities);
   [[nodiscard]] Result<void> start_publishing(const ShellOptions& options);
 
   // PortOwner
@@ -204,6 +212,7 @@ class NodeShell final : private PortOwner {
   std::unique_ptr<WorkerPool> long_jobs_;
   std::atomic<bool> is_stopping_ = false;
   std::unique_ptr<DirectoryKeeper> directory_keeper_;  // of a bootstrap server
+  std::unique_ptr<DirectorySharing> directory_sharing_;
   bool has_bootstraps_ = false;
   bool announces_stores_ = false;
   bool is_listing_stores_ = false;

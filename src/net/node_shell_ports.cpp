@@ -83,6 +83,7 @@ Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t m
   make_turn(options);
   streams_->set_turn(turn_.get());
   streams_->set_pages(options.pages);
+  streams_->set_authorities(options.authorities);
   if (options.listen) {
     DIG_TRY(const TlsContexts tls, make_port_tls(identity_, options.tls_certificates, options.tls_key));
     streams_->set_tls(tls.stream);
@@ -90,7 +91,7 @@ Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t m
     DIG_CHECK(bind(options));
   }
   find_addresses(options);
-  allow_hosts(options);
+  allow_hosts();
   return {};
 }
 
@@ -167,19 +168,20 @@ std::vector<Multiaddr> NodeShell::listening_addresses(const ShellOptions& option
 }
 
 void NodeShell::find_addresses(const ShellOptions& options) {
-  std::vector<Multiaddr> plain = options.announce_addresses;
-  if (plain.empty()) plain = listening_addresses(options);
-  core_->set_addresses(monotonic_now(), plain);
-  for (const Multiaddr& address : plain) {
+  const auto listening = listening_addresses(options);
+  // What the owner says of where this node is needs no proof.
+  const bool is_placed = !options.public_ips.empty() || !options.domain.empty();
+  const auto& announced = options.announce_addresses.empty() && is_placed ? listening : options.announce_addresses;
+  core_->set_addresses(monotonic_now(), listening, announced);
+  for (const Multiaddr& address : announced.empty() ? listening : announced) {
     // Only an address that names another peer refuses the own id; such a one is not ours to publish.
     if (auto own = address.with_peer_id(identity_.peer_id())) addresses_.push_back(std::move(*own));
   }
 }
 
-void NodeShell::allow_hosts(const ShellOptions& options) {
+void NodeShell::allow_hosts() {
   std::set<std::string> hosts;
   const auto add = [&](const std::string& host) { hosts.insert(http::to_lower(host)); };
-  for (const std::string& host : options.http_hosts) add(host);
   for (const Multiaddr& address : addresses_) add(address.host());
   for (const InterfaceAddress& interface : interface_addresses()) add(interface.address.to_string());
   streams_->set_hosts(std::move(hosts));

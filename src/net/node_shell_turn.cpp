@@ -28,9 +28,6 @@ void NodeShell::prepare_turn(const ShellOptions& options) {
   };
   hooks.save = [this](const turn::MonthlyVolume::State& /*state*/) { keep_turn_volume(); };
   node_turn_ = std::make_unique<NodeTurn>(*loop_, *turn_, *options.turn_relay, kept_turn_volume_, std::move(hooks));
-  // What the owner says of the addresses counts until it is refuted.
-  const bool says_so = !options.announce_addresses.empty() || !options.public_ips.empty() || options.is_bootstrap;
-  if (says_so) core_->set_turn_reachable(monotonic_now(), addresses_, "its owner announces where it is");
   loop_->post([this] { node_turn_->start(monotonic_now()); });
 }
 

@@ -2,58 +2,22 @@
 // Against Debian's redis-server, started and killed here.
 #include "net/redis_client.hpp"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
-#include <sys/wait.h>
 
 #include <algorithm>
-#include <csignal>
 
 #include "crypto/system_rng.hpp"
-#include "net/port_manager.hpp"
-
-extern char** environ;
+#include "net/testing/redis_server.hpp"
 
 namespace dig::net {
 namespace {
 
 constexpr Duration k_patience = 20s;
-const IpAddress k_here = IpAddress::loopback(IpFamily::v4);
 
-std::uint16_t free_port() {
-  PortManager ports;
-  return ports.acquire({.purpose = "redis", .udp = false, .addresses = {k_here}})->port();
-}
+using testing::free_port;
 
-class RedisServer {
- public:
-  explicit RedisServer(std::uint16_t port) : port_(std::to_string(port)) { start(); }
-  ~RedisServer() { kill(); }
-
-  void start() {
-    std::vector<std::string> words{"redis-server", "--port", port_,           "--bind", "127.0.0.1", "--save", "",
-                                   "--logfile",    "",       "--requirepass", "secret"};
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    ASSERT_EQ(::posix_spawnp(&process_, words[0].c_str(), &actions, nullptr, arguments.data(), environ), 0)
-        << "redis-server is not installed";
-    posix_spawn_file_actions_destroy(&actions);
-  }
-  void kill() {
-    if (process_ == 0) return;
-    ::kill(process_, SIGKILL);
-    ::waitpid(std::exchange(process_, 0), nullptr, 0);
-  }
-  void signal(int number) const { ::kill(process_, number); }
-
- private:
-  std::string port_;
-  pid_t process_ = 0;
+struct RedisServer : testing::RedisServer {
+  explicit RedisServer(std::uint16_t port) : testing::RedisServer(port, {"--requirepass", "secret"}) {}
 };
 
 class RedisClientTest : public ::testing::Test {

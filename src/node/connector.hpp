@@ -91,7 +91,7 @@ class Connector {
   Limits limits_;
   const ladder::MethodRow& row_;
   std::vector<Name> names_;
-  std::vector<Way> ways_;  // by their numbers in the race
+  std::vector<Way> ways_;                                      // by their numbers in the race
   std::optional<dial::HappyEyeballs> race_;                    // from the constructor on
   std::map<std::size_t, ladder::AttemptLog::Index> attempts_;  // by index of the race
   std::optional<Error> worst_;  // what to tell when all fail: a proven wrong identity before anything else

@@ -94,6 +94,12 @@ void DirectoryService::handle_persisted(Instant now, directory::PersistToken tok
   drain(now);
 }
 
+Result<void> DirectoryService::load_shared_row(Instant now, const store::DirectoryRow& row) {
+  Result<void> loaded = server_.load(now, row, directory::RowOrigin::other_server);
+  drain(now);
+  return loaded;
+}
+
 void DirectoryService::handle_timeout(Instant now) {
   server_.handle_timeout(now);
   drain(now);

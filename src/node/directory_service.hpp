@@ -41,6 +41,8 @@ class DirectoryService {
   [[nodiscard]] directory::DirectoryServer& server() noexcept { return server_; }
   [[nodiscard]] const directory::DirectoryServer& server() const noexcept { return server_; }
   void handle_persisted(Instant now, directory::PersistToken token, const Result<directory::PersistOutcome>& result);
+  // Of another server; errors as of DirectoryServer::load.
+  [[nodiscard]] Result<void> load_shared_row(Instant now, const store::DirectoryRow& row);
   void handle_timeout(Instant now);
 
  private:

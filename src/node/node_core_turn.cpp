@@ -9,17 +9,15 @@ namespace dig::node {
 
 void NodeCore::set_turn_wish(Instant now, std::optional<TurnWish> wish, std::string why) {
   turn_wish_ = wish;
-  update_turn_role(now, std::move(why));
-}
-
-void NodeCore::set_turn_reachable(Instant now, std::vector<Multiaddr> addresses, std::string why) {
-  turn_reachable_ = std::move(addresses);
-  update_turn_role(now, std::move(why));
+  update_turn_role(std::move(why));
+  publish_addresses(now);
+  settle(now);
 }
 
 // Allocations that stand are left alone when the offer ends: they end with their credentials.
-void NodeCore::update_turn_role(Instant now, std::string why) {
-  const auto role = turn_wish_ ? make_turn_role(*turn_wish_, turn_reachable_) : std::nullopt;
+void NodeCore::update_turn_role(std::string why) {
+  const bool is_offered = turn_wish_ && has_public_roles();
+  const auto role = is_offered ? make_turn_role(*turn_wish_, proven_addresses()) : std::nullopt;
   const std::optional before = turn_.offer();
   if (before == (role ? std::optional(role->offer) : std::nullopt)) return;
   dignet::TurnRoleChanged fact{.is_on = role.has_value(), .kind = {}, .servers = {}, .why = std::move(why)};
@@ -32,11 +30,7 @@ void NodeCore::update_turn_role(Instant now, std::string why) {
     turn_.set_offer(std::nullopt);
   }
   put(NodeFact{std::move(fact)});
-  publish_addresses(now);  // with the role
-  if (role && !before) protocols_.emplace_back(turn_credentials::k_protocol);
-  if (!role) std::erase(protocols_, turn_credentials::k_protocol);
-  if (role.has_value() != before.has_value()) push_identify(now);
-  settle(now);
+  set_protocol(turn_credentials::k_protocol, role.has_value());
 }
 
 OperationId NodeCore::ask_turn_credentials(Instant now, ConnectionId relay, const PeerId& target) {

@@ -32,6 +32,8 @@ struct DialTcp {  // answered by handle_dialled or handle_dial_failed
   std::string tls_name{};
   std::string http_host{};
   PeerId peer{};  // who is expected there
+  // Otherwise from the listening port where that can be, which helps both ends to be found behind NATs.
+  bool is_from_fresh_port = false;
 };
 struct CancelDial {
   DialId dial;

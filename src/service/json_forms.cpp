@@ -102,6 +102,11 @@ struct NodeEventForm {
             {"servers", texts(event.servers)},
             {"why", text(event.why)}};
   }
+  json::object operator()(const dignet::ReachabilityChanged& event) const {
+    return {{"event", "reachability"},        {"family", text(event.family)},
+            {"verdict", text(event.verdict)}, {"addresses", texts(event.addresses)},
+            {"servers", event.servers},       {"stranger", event.has_stranger}};
+  }
   json::object operator()(const dignet::Warning& event) const {
     json::object out{{"event", "warning"}};
     append_error(out, event.error);

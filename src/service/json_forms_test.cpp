@@ -98,6 +98,16 @@ TEST(JsonForms, TheTurnRoleSaysWhereAndWhy) {
             R"("why":"it can be reached"})");
 }
 
+TEST(JsonForms, AReachabilityEventHasTheFieldsOfTheContractInTheirOrder) {
+  const dignet::ReachabilityChanged event{.family = "ipv4",
+                                          .verdict = "reachable",
+                                          .addresses = {"/ip4/192.0.2.1/tcp/4001"},
+                                          .servers = 3,
+                                          .has_stranger = true};
+  EXPECT_EQ(to_line(node_event_form(event)), R"({"event":"reachability","family":"ipv4","verdict":"reachable",)"
+                                             R"("addresses":["/ip4/192.0.2.1/tcp/4001"],"servers":3,"stranger":true})");
+}
+
 TEST(JsonForms, EveryCodeIsFoundByItsText) {
   EXPECT_EQ(find_error("DN-CTL-002"), Errc::not_running);
   EXPECT_EQ(find_error("DN-GEN-001"), Errc::internal);

@@ -40,7 +40,8 @@ constexpr TextKey k_texts[] = {{"tiers", "DIGNET_TIERS", &Settings::tiers},
                                {"catalogue", "DIGNET_CATALOGUE", &Settings::catalogue},
                                {"ca", "DIGNET_CA", &Settings::ca},
                                {"proxy", "DIGNET_PROXY", &Settings::proxy},
-                               {"no-proxy", "DIGNET_NO_PROXY", &Settings::no_proxy}};
+                               {"no-proxy", "DIGNET_NO_PROXY", &Settings::no_proxy},
+                               {"redis", "DIGNET_REDIS", &Settings::redis}};
 
 struct NumberKey {
   std::string_view key;

@@ -38,6 +38,7 @@ struct Settings {
   std::optional<std::string> ca;                 // a PEM file of authorities to trust beside the system's
   std::optional<std::string> proxy;              // "http://[user:password@]host:port" for outgoing TCP
   std::optional<std::string> no_proxy;           // hosts that need none, separated by commas
+  std::optional<std::string> redis;              // redis://…: where bootstrap servers share their directory
 };
 
 inline constexpr std::string_view k_log_levels[] = {"trace", "debug", "info", "warn", "error", "off"};
@@ -49,6 +50,8 @@ inline constexpr std::string_view k_color_modes[] = {"auto", "always", "never"};
 [[nodiscard]] Result<Settings> load_settings(const std::filesystem::path& file);
 // DIGNET_PORT, DIGNET_LISTEN (commas between addresses), DIGNET_ANNOUNCE, DIGNET_RELAY, DIGNET_BOOTSTRAP, DIGNET_TIERS,
 // DIGNET_LOG_LEVEL, DIGNET_COLOR, DIGNET_STUN, DIGNET_TURN, DIGNET_TURN_USER, DIGNET_TURN_PASS, DIGNET_CATALOGUE,
+// DIGNET_CA, DIGNET_PROXY, DIGNET_NO_PROXY, DIGNET_REDIS; behind the last two HTTPS_PROXY and NO_PROXY, in capitals or
+// not, as other programs take them. Errors: bad_config.
 // DIGNET_CA, DIGNET_PROXY, DIGNET_NO_PROXY; behind the last two HTTPS_PROXY and NO_PROXY, in capitals or not, as other
 // programs take them. DIGNET_NO_TURN (true or false), DIGNET_TURN_MAX_MBPS, DIGNET_TURN_MAX_GB_PER_MONTH. Errors:
 // bad_config.

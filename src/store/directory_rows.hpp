@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -28,8 +29,23 @@ struct DirectoryRow {
 struct EraseRows {
   PeerId peer;
   std::uint32_t first_slot = 0;  // this one and all after it
+  // With slot 0: of the record that goes. Where several servers write, a newer one of the same peer stays.
+  std::uint64_t sequence = 0;
   friend bool operator==(const EraseRows&, const EraseRows&) = default;
 };
+// A row as it was at some time.
+struct RowName {
+  PeerId peer;
+  std::uint32_t slot = 0;
+  std::uint64_t sequence = 0;
+  friend bool operator==(const RowName&, const RowName&) = default;
+};
 using DirectoryChange = std::variant<DirectoryRow, EraseRows>;
+
+// Some of the rows that are kept, in the order of their peers; the record of a peer before its pages.
+struct KeptRows {
+  std::vector<DirectoryRow> rows;
+  std::optional<PeerId> next_after;  // go on after this peer; nothing: that was all
+};
 
 }  // namespace dig::store

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """dignet bootstrap, serve and get with --bootstrap, status and peers, as a user has them."""
+import http.client
+import json
 import os
 import signal
+import ssl
 import time
 import unittest
 
@@ -127,12 +130,85 @@ class BootstrapTest(harness.CommandTest):
         _, ready = self.bootstrap("--domain", "bootstrap.example", "--public-ip", "203.0.113.7", "--public-ip",
                                   "2001:db8::7")
         port = next(iter(ready["ports"].values()))
+        plain = [f"/dns/bootstrap.example/tcp/{port}", f"/ip4/203.0.113.7/tcp/{port}", f"/ip6/2001:db8::7/tcp/{port}"]
         self.assertEqual([address.rsplit("/p2p/", 1)[0] for address in ready["addresses"]],
-                         [f"/dns/bootstrap.example/tcp/{port}", f"/ip4/203.0.113.7/tcp/{port}",
-                          f"/ip6/2001:db8::7/tcp/{port}"])
+                         plain + [f"{address}/ws" for address in plain])
         for flags in (("--public-ip", "bootstrap.example"), ("--domain", "no/name")):
             result = harness.run("--home", self.home("other"), "bootstrap", *flags)
             self.assertEqual(result.code, 2, result)
+
+    def port(self, ready):
+        return next(iter(ready["ports"].values()))
+
+    def page(self, port, path, method="GET", host=None):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=harness.DEADLINE)
+        self.addCleanup(connection.close)
+        connection.request(method, path, headers={"Host": host} if host else {})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+    def test_pages_tell_numbers_of_the_server_and_nothing_of_its_peers(self):
+        _, ready = self.bootstrap()
+        added = self.added(self.home("holder"), self.folder())
+        _, holder = self.serve(self.home("holder"), "--bootstrap", ready["addresses"][0])
+        self.until_registered("holder")
+        port = self.port(ready)
+        self.assertEqual(self.page(port, "/health"), (200, "ok\n"))
+        self.assertIn("dignet_bootstrap_directory_records 1\n", self.page(port, "/metrics")[1])
+        status = json.loads(self.page(port, "/status.json")[1])
+        self.assertEqual((status["peer_id"], status["directory"]["records"]), (ready["peer_id"], 1))
+        for path in ("/", "/status.json", "/metrics"):
+            text = self.page(port, path)[1]
+            for secret in (holder["peer_id"], holder["crypto_ipv6"], added["store_id"], str(self.port(holder))):
+                self.assertNotIn(secret, text)
+        self.assertEqual(self.page(port, "/etc/passwd")[0], 404)
+
+    def test_pages_cannot_change_anything_nor_be_read_under_a_foreign_name(self):
+        _, ready = self.bootstrap("--domain", "bootstrap.example")
+        port = self.port(ready)
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            self.assertIn(self.page(port, "/", method)[0], (405, 501), method)
+        self.assertEqual(self.page(port, "/health", host="evil.example")[0], 421)
+        self.assertEqual(self.page(port, "/health", host="bootstrap.example")[0], 200)
+
+    def shown(self, port):
+        """The certificate that the server shows."""
+        return ssl.get_server_certificate(("127.0.0.1", port), timeout=harness.DEADLINE).strip()
+
+    def test_a_certificate_of_the_owner_is_reread_when_it_changes(self):
+        certificate, key = harness.make_certificate(self.root, "one.example")
+        node, ready = self.bootstrap("--tls-cert", certificate, "--tls-key", key)
+        port = self.port(ready)
+        self.assertEqual(self.shown(port), certificate.read_text().strip())
+        harness.make_certificate(self.root, "two.example")
+        kept = certificate.read_text().strip()
+        while self.shown(port) != kept:  # key and certificate may have been seen one after the other
+            node.output.json_until(lambda event: event["event"] == "certificate")
+        certificate.write_text("nothing\n")
+        warning = node.output.json_until(lambda event: event["event"] == "warning")
+        self.assertEqual(warning["code"], "DN-TLS-003")
+        self.assertEqual(self.shown(port), kept)
+        result = harness.run("--home", self.home("other"), "bootstrap", "--tls-cert", certificate)
+        self.assertEqual(result.code, 2, result)
+
+    def test_without_a_certificate_of_the_owner_one_is_made(self):
+        _, ready = self.bootstrap()
+        self.assertIn("BEGIN CERTIFICATE", self.shown(self.port(ready)))
+
+    def test_ports_that_may_not_be_bound_are_told_and_done_without(self):
+        home = self.home("ordinary")
+        home.mkdir()
+        os.chmod(self.root, 0o755)
+        node = harness.Running("--home", home, "--json", "bootstrap", under=harness.AS_ORDINARY_USER)
+        self.addCleanup(node.close)
+        told = {}
+        while len(told.get("warning", [])) < 2 or "ready" not in told:
+            event = node.output.json()
+            told.setdefault(event["event"], []).append(event)
+        self.assertEqual(list(told["ready"][0]["ports"]), ["libp2p-main"])
+        for port, one in zip(("80", "443"), told["warning"]):
+            self.assertEqual(one["code"], "DN-PORT-003")
+            self.assertIn(port, one["detail"])
 
     def test_the_sequence_of_what_was_published_outlives_the_node(self):
         _, server = self.bootstrap()

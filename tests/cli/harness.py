@@ -155,6 +155,16 @@ def flip_a_byte(path):
         file.write(bytes([byte[0] ^ 1]))
 
 
+def make_certificate(folder, name):
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    fresh = [folder / "fresh.crt", folder / "fresh.key"]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                    fresh[1], "-out", fresh[0], "-days", "2", "-subj", f"/CN={name}"], check=True, capture_output=True)
+    os.replace(fresh[1], key)
+    os.replace(fresh[0], certificate)
+    return certificate, key
+
+
 class CommandTest(unittest.TestCase):
     maxDiff = None
 

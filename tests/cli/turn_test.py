@@ -9,24 +9,13 @@ import signal
 import socket
 import ssl
 import struct
-import subprocess
 import unittest
 
-from harness import CommandTest, Running, run
+from harness import CommandTest, Running, make_certificate, run
 from stun_client import (ALLOCATE, ALTERNATE_SERVER, BINDING, COOKIE, DATA_ATTRIBUTE, ICMP, REQUESTED_TRANSPORT,
                          XOR_PEER_ADDRESS, TurnClient, attribute, from_xor_address)
 
 INTERRUPTED = 130  # the exit code of a run that was ended by a signal
-
-
-def make_certificate(folder, name):
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    fresh = [folder / "fresh.crt", folder / "fresh.key"]
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                    fresh[1], "-out", fresh[0], "-days", "2", "-subj", f"/CN={name}"], check=True, capture_output=True)
-    os.replace(fresh[1], key)
-    os.replace(fresh[0], certificate)
-    return certificate, key
 
 
 IP_PKTINFO = 8  # of <linux/in.h>; Python has no name for it
@@ -96,6 +85,8 @@ class TurnTest(TurnCase):
         self.assertEqual(ready["roles"], ["stun", "turn"])
         self.assertEqual(ready["relay_addresses"], ["127.0.0.1"])
         self.assertEqual(ready["pid"], running.process.pid)
+        seen_by_everybody = pathlib.Path(f"/proc/{ready['pid']}/cmdline").read_bytes()
+        self.assertIn(b"alice:******", seen_by_everybody)
         running.stop()
         self.assertEqual(running.wait(), 0)
 

@@ -20,7 +20,7 @@ class TurnRole : public ::testing::Test {
   void offer(node::TurnWish wish = {}) {
     relay.run([&](Instant now, node::NodeCore& core) {
       core.set_turn_wish(now, wish, "");
-      core.set_turn_reachable(now, {relay.address()}, "it was dialled from outside");
+      core.force_roles(now, true);
       return 0;
     });
   }
@@ -123,7 +123,7 @@ TEST_F(TurnRole, IsToldWhileItIsOn) {
   const node::ConnectionId connection = connect(alice, {relay.address()});
   ASSERT_TRUE(ask(alice, connection, bob));
   relay.run([](Instant now, node::NodeCore& core) {
-    core.set_turn_reachable(now, {}, "nobody reaches it any more");
+    core.force_roles(now, false);
     return 0;
   });
   const auto off = role_events();

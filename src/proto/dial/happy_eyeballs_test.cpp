@@ -144,7 +144,7 @@ TEST(HappyEyeballs, AddressThatJoinsWhenNothingRunsStartsAtOnce) {
 }
 
 TEST(HappyEyeballs, RaceThatWaitsForAddressesEndsWithItsTotalTimeoutOrTheLastOfThem) {
-  HappyEyeballs silent(k_start, {}, {}, HappyEyeballs::Candidates::more_to_come);
+  HappyEyeballs silent(k_start, std::vector<Endpoint>{}, {}, HappyEyeballs::Candidates::more_to_come);
   EXPECT_EQ(silent.next_timeout(), k_start + 10s);
   silent.handle_timeout(k_start + 10s);
   EXPECT_EQ(drain(silent), Lines{"failed connect_timeout"});
@@ -154,7 +154,7 @@ TEST(HappyEyeballs, RaceThatWaitsForAddressesEndsWithItsTotalTimeoutOrTheLastOfT
   HappyEyeballs refused(k_start, {v4(1)}, {}, HappyEyeballs::Candidates::more_to_come);
   refused.handle_failed(k_start, 0, Error(Errc::connection_refused));
   drain(refused);
-  refused.add(k_start + 1s, {}, HappyEyeballs::Candidates::complete);
+  refused.add(k_start + 1s, std::vector<Endpoint>{}, HappyEyeballs::Candidates::complete);
   EXPECT_EQ(drain(refused), Lines{"failed connection_refused"});
 }
 

@@ -118,18 +118,32 @@ void DirectoryIndex::erase(EntryId id) {
   free_.push_back(id);
 }
 
+Durability* DirectoryIndex::find_durability(const NodeKey& key, std::uint32_t slot, std::uint64_t sequence) {
+  const std::optional<EntryId> id = find(key);
+  if (!id) return nullptr;
+  Entry& entry = entries_[*id];
+  if (slot == 0) return entry.sequence == sequence ? &entry.durability : nullptr;
+  const auto place = std::ranges::lower_bound(entry.pages, slot - 1, {}, &Page::number);
+  if (place == entry.pages.end() || place->number != slot - 1 || place->sequence != sequence) return nullptr;
+  return &place->durability;
+}
+
 void DirectoryIndex::set_durability(const NodeKey& key, std::uint32_t slot, std::uint64_t sequence,
                                     Durability durability) {
-  const std::optional<EntryId> id = find(key);
-  if (!id) return;
-  Entry& entry = entries_[*id];
-  if (slot == 0) {
-    if (entry.sequence == sequence) entry.durability = durability;
-    return;
+  if (Durability* const found = find_durability(key, slot, sequence)) *found = durability;
+}
+
+void DirectoryIndex::improve_durability(const NodeKey& key, std::uint32_t slot, std::uint64_t sequence, Durability from,
+                                        Durability to) {
+  Durability* const found = find_durability(key, slot, sequence);
+  if (found != nullptr && *found == from) *found = to;
+}
+
+void DirectoryIndex::lower_durability(Durability best) {
+  for (Entry& entry : entries_) {
+    entry.durability = std::min(entry.durability, best);
+    for (Page& page : entry.pages) page.durability = std::min(page.durability, best);
   }
-  const auto place = std::ranges::lower_bound(entry.pages, slot - 1, {}, &Page::number);
-  if (place == entry.pages.end() || place->number != slot - 1 || place->sequence != sequence) return;
-  place->durability = durability;
 }
 
 void DirectoryIndex::detach(EntryId id) {

@@ -93,6 +93,11 @@ class DirectoryIndex {
   void erase(EntryId id);
   // Nothing happens when there is something newer in its place by now. Slots as in store/directory_rows.hpp.
   void set_durability(const NodeKey& key, std::uint32_t slot, std::uint64_t sequence, Durability durability);
+  // The same, when it is `from` now.
+  void improve_durability(const NodeKey& key, std::uint32_t slot, std::uint64_t sequence, Durability from,
+                          Durability to);
+  // Whatever is kept better than this is kept like this.
+  void lower_durability(Durability best);
 
   [[nodiscard]] std::uint64_t term_of_store(const StoreId& store) const { return sip_hash(term_key_, store.bytes); }
   [[nodiscard]] std::uint64_t term_of_roles(NodeRoles roles) const;
@@ -132,6 +137,9 @@ class DirectoryIndex {
     EntryId entry = 0;
     friend auto operator<=>(const SourceTimer&, const SourceTimer&) = default;
   };
+
+  // Nullptr when there is something else in its place.
+  [[nodiscard]] Durability* find_durability(const NodeKey& key, std::uint32_t slot, std::uint64_t sequence);
 
   // Around every change of an entry: out of what is sorted by its fields, and in again.
   void detach(EntryId id);

@@ -11,9 +11,15 @@ void Journal::put(const NodeKey& key, store::DirectoryRow row) {
   changes_.emplace_back(std::move(row));
 }
 
-void Journal::erase(PeerId peer, std::uint32_t first_slot) {
+void Journal::erase(PeerId peer, std::uint32_t first_slot, std::uint64_t sequence) {
   bytes_ += k_change_bytes;
-  changes_.emplace_back(store::EraseRows{std::move(peer), first_slot});
+  changes_.emplace_back(store::EraseRows{std::move(peer), first_slot, sequence});
+}
+
+void Journal::forget_replicas() {
+  for (Waiting& waiting : gathering_.waiting) waiting.is_rest_replicated = false;
+  if (!writing_) return;
+  for (Waiting& waiting : writing_->waiting) waiting.is_rest_replicated = false;
 }
 
 std::optional<Persist> Journal::start_batch() {

@@ -45,12 +45,16 @@ class Journal {
   };
 
   void put(const NodeKey& key, store::DirectoryRow row);
-  void erase(PeerId peer, std::uint32_t first_slot);
+  // `sequence`: of the record, when that goes too.
+  void erase(PeerId peer, std::uint32_t first_slot, std::uint64_t sequence = 0);
   // To be told when everything so far is durable.
   void wait(const Waiting& waiting) { gathering_.waiting.push_back(waiting); }
 
   // Who has been told to wait since the batch that is being written.
   [[nodiscard]] std::vector<Waiting> take_waiting() { return std::exchange(gathering_.waiting, {}); }
+
+  // Nobody who waits now is told that what was registered with it before is replicated.
+  void forget_replicas();
 
   // The next batch, unless one is being written or nobody needs it. Its changes may be none: what somebody waits for
   // was in the batch before.

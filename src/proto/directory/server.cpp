@@ -261,7 +261,7 @@ Result<void> DirectoryServer::make_room(SourcePrefix source, const Growth& growt
 }
 
 void DirectoryServer::evict(EntryId id) {
-  journal_.erase(index_.entry(id).peer(), 0);
+  journal_.erase(index_.entry(id).peer(), 0, index_.entry(id).sequence);
   index_.erase(id);
   ++status_.evicted;
 }
@@ -317,6 +317,8 @@ void DirectoryServer::handle_persisted(Instant now, PersistToken token, const Re
     fail_waiting(journal_.take_waiting(), result.error());
     return;
   }
+  // Who waits for the next batch may do so for what was in this one.
+  if (!result->is_replicated) journal_.forget_replicas();
   const Durability durability = result->is_replicated ? Durability::replicated : Durability::on_disk;
   for (const Journal::Written& written : batch->written) {
     index_.set_durability(written.key, written.slot, written.sequence, durability);
@@ -342,6 +344,18 @@ Result<void> DirectoryServer::load(Instant now, const store::DirectoryRow& row, 
     index_.set_durability(*key, row.slot, row.sequence, Durability::on_disk);
   }
   return {};
+}
+
+void DirectoryServer::handle_replicated(std::span<const store::RowName> rows) {
+  for (const store::RowName& row : rows) {
+    const std::optional<NodeKey> key = node_key_of(row.peer);
+    if (key) index_.improve_durability(*key, row.slot, row.sequence, Durability::on_disk, Durability::replicated);
+  }
+}
+
+void DirectoryServer::forget_replicas() {
+  index_.lower_durability(Durability::on_disk);
+  journal_.forget_replicas();
 }
 
 Result<void> DirectoryServer::load_ended(Instant now, const SignedEnvelope& envelope, const store::DirectoryRow& row) {
@@ -379,7 +393,7 @@ void DirectoryServer::end_record(Instant now, EntryId id, std::uint64_t sequence
 void DirectoryServer::forget_surplus() {
   while (index_.ended() > limits_.max_ended) {
     const EntryId id = *index_.first_to_forget();
-    journal_.erase(index_.entry(id).peer(), 0);
+    journal_.erase(index_.entry(id).peer(), 0, index_.entry(id).sequence);
     index_.erase(id);
   }
 }

@@ -108,6 +108,11 @@ class DirectoryServer {
   // The record of a peer before its pages. Errors as in register_envelopes.
   [[nodiscard]] Result<void> load(Instant now, const store::DirectoryRow& row, RowOrigin origin);
 
+  // These rows are kept by more than this machine now, although their batch was answered without that.
+  void handle_replicated(std::span<const store::RowName> rows);
+  // What other machines kept may be lost: all is on this server's disk only, until handle_replicated() says otherwise.
+  void forget_replicas();
+
   void handle_timeout(Instant now);
   [[nodiscard]] std::optional<Instant> next_timeout() const;
   [[nodiscard]] std::optional<Event> poll_event();

@@ -173,6 +173,46 @@ TEST_F(DirectoryServerTest, ReplicatedIsSaidOnlyWhenAllOfItIs) {
   EXPECT_TRUE(acknowledged.at(request)->is_replicated);
 }
 
+TEST_F(DirectoryServerTest, WhatOtherMachinesMayHaveLostIsNotCalledReplicated) {
+  const std::vector<Bytes> envelopes = announcing(alice, k_wall_ms, {photos});
+  const auto is_replicated = [&] {
+    EXPECT_TRUE(try_register(alice, envelopes));
+    drain();
+    return acknowledged.at(request)->is_replicated;
+  };
+  ASSERT_TRUE(try_register(alice, envelopes));
+  drain();
+  persist(PersistOutcome{.is_replicated = true});
+  EXPECT_TRUE(is_replicated());
+  server.forget_replicas();
+  EXPECT_FALSE(is_replicated());
+  server.handle_replicated(std::vector<store::RowName>{{alice.peer(), 0, k_wall_ms}, {alice.peer(), 1, k_wall_ms - 1}});
+  EXPECT_FALSE(is_replicated()) << "the page that was replicated is another one";
+  server.handle_replicated(std::vector<store::RowName>{{alice.peer(), 1, k_wall_ms}, {bob.peer(), 0, 1}});
+  EXPECT_TRUE(is_replicated());
+}
+
+TEST_F(DirectoryServerTest, WhatIsLostWhileSomebodyWaitsIsNotCalledReplicated) {
+  const std::vector<Bytes> envelopes = announcing(alice, k_wall_ms, {photos});
+  ASSERT_TRUE(try_register(alice, envelopes));
+  drain();
+  persist(PersistOutcome{.is_replicated = true});
+  ASSERT_TRUE(try_register(alice, {alice.signed_record(k_wall_ms + 1), envelopes[1]}));
+  drain();
+  server.forget_replicas();
+  persist(PersistOutcome{.is_replicated = true});
+  EXPECT_FALSE(acknowledged.at(request)->is_replicated) << "the page may be lost";
+  // Sent again while the first is being written: it waits for the batch behind it.
+  ASSERT_TRUE(try_register(bob, {bob.signed_record(k_wall_ms)}));
+  drain();
+  ASSERT_TRUE(try_register(bob, {bob.signed_record(k_wall_ms)}));
+  drain();
+  persist(PersistOutcome{.is_replicated = false});
+  ASSERT_TRUE(batch);
+  persist(PersistOutcome{.is_replicated = true});
+  EXPECT_FALSE(acknowledged.at(request)->is_replicated) << "it was in the batch before";
+}
+
 TEST_F(DirectoryServerTest, ADiskThatDoesNotKeepUpIsTold) {
   ServerFixture small({.max_unpersisted_bytes = 1000});
   ASSERT_TRUE(small.try_register(alice, announcing(alice, k_wall_ms, {photos})));

@@ -2,6 +2,7 @@
 #include "store/disk/directory_database.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 
@@ -40,6 +41,28 @@ Result<PeerId> read_peer(SqliteStatement& query) {
   Result<PeerId> peer = PeerId::from_bytes(query.blob(0));
   if (!peer) return fail(Errc::directory_damaged, "directory: a row has no valid peer");
   return peer;
+}
+
+Result<DirectoryRow> record_of(UnixTime now, SqliteStatement& query) {
+  DIG_TRY(PeerId peer, read_peer(query));
+  return DirectoryRow{.peer = std::move(peer),
+                      .slot = 0,
+                      .sequence = query.integer(1),
+                      .source = query.integer(2),
+                      .lifetime = left_of(now, query.integer(3), query.integer(4)),
+                      .kept = left_of(now, query.integer(5), query.integer(6)),
+                      .envelope = to_bytes(query.blob(7))};
+}
+
+Result<DirectoryRow> page_of(SqliteStatement& query) {
+  DIG_TRY(PeerId peer, read_peer(query));
+  return DirectoryRow{.peer = std::move(peer),
+                      .slot = static_cast<std::uint32_t>(query.integer(1)),
+                      .sequence = query.integer(2),
+                      .source = 0,
+                      .lifetime = Duration(0),
+                      .kept = Duration(0),
+                      .envelope = to_bytes(query.blob(3))};
 }
 
 Result<void> step_once(SqliteStatement& statement) {
@@ -122,14 +145,8 @@ Result<void> DirectoryDatabase::read(UnixTime now, const std::function<void(Dire
   while (true) {
     DIG_TRY(const bool more, records.step());
     if (!more) break;
-    DIG_TRY(PeerId peer, read_peer(records));
-    take({.peer = std::move(peer),
-          .slot = 0,
-          .sequence = records.integer(1),
-          .source = records.integer(2),
-          .lifetime = left_of(now, records.integer(3), records.integer(4)),
-          .kept = left_of(now, records.integer(5), records.integer(6)),
-          .envelope = to_bytes(records.blob(7))});
+    DIG_TRY(DirectoryRow record, record_of(now, records));
+    take(std::move(record));
   }
   SqliteStatement pages(
       database_,
@@ -138,14 +155,40 @@ Result<void> DirectoryDatabase::read(UnixTime now, const std::function<void(Dire
   while (true) {
     DIG_TRY(const bool more, pages.step());
     if (!more) return {};
-    DIG_TRY(PeerId peer, read_peer(pages));
-    take({.peer = std::move(peer),
-          .slot = static_cast<std::uint32_t>(pages.integer(1)),
-          .sequence = pages.integer(2),
-          .source = 0,
-          .lifetime = Duration(0),
-          .kept = Duration(0),
-          .envelope = to_bytes(pages.blob(3))});
+    DIG_TRY(DirectoryRow page, page_of(pages));
+    take(std::move(page));
+  }
+}
+
+Result<KeptRows> DirectoryDatabase::read_some(UnixTime now, const std::optional<PeerId>& after, std::size_t max_bytes) {
+  constexpr std::array<std::byte, 1> k_before_all{};
+  KeptRows kept;
+  std::size_t bytes = 0;
+  SqliteStatement records(database_, std::string(k_record_columns) + "WHERE peer > ? AND kept_until > ? ORDER BY peer");
+  records.bind(after ? after->bytes() : BytesView(k_before_all)).bind(seconds_of(now));
+  SqliteStatement pages(database_, std::string(k_page_columns) + "WHERE peer = ? ORDER BY slot");
+  while (true) {
+    DIG_TRY(const bool more, records.step());
+    if (!more) return kept;
+    if (bytes >= max_bytes) {
+      kept.next_after = kept.rows.back().peer;
+      return kept;
+    }
+    DIG_TRY(DirectoryRow record, record_of(now, records));
+    const PeerId peer = record.peer;
+    const bool is_live = record.lifetime > 0s;
+    bytes += record.envelope.size();
+    kept.rows.push_back(std::move(record));
+    if (!is_live) continue;
+    pages.bind(peer.bytes());
+    while (true) {
+      DIG_TRY(const bool has_page, pages.step());
+      if (!has_page) break;
+      DIG_TRY(DirectoryRow page, page_of(pages));
+      bytes += page.envelope.size();
+      kept.rows.push_back(std::move(page));
+    }
+    pages.reset();
   }
 }
 

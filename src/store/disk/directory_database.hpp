@@ -30,6 +30,9 @@ class DirectoryDatabase {
   [[nodiscard]] Result<void> write(UnixTime now, std::span<const DirectoryChange> changes);
   // Every row that is still kept: all records, then the pages of those that live.
   [[nodiscard]] Result<void> read(UnixTime now, const std::function<void(DirectoryRow)>& take);
+  // The same in pieces of about `max_bytes`, of the peers after this one; removals are told, records that have merely
+  // expired may be too.
+  [[nodiscard]] Result<KeptRows> read_some(UnixTime now, const std::optional<PeerId>& after, std::size_t max_bytes);
 
  private:
   DirectoryDatabase();

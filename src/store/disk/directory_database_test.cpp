@@ -131,6 +131,38 @@ TEST_F(DirectoryDatabaseTest, WhatHasEndedIsForgotten) {
   EXPECT_EQ(count("records"), 0);
 }
 
+TEST_F(DirectoryDatabaseTest, IsReadInPiecesToo) {
+  std::vector<PeerId> peers;
+  std::vector<DirectoryChange> changes;
+  for (std::uint64_t seed = 10; seed < 30; ++seed) {
+    peers.push_back(peer_of(seed));
+    changes.insert(changes.end(),
+                   {record_of(peers.back(), seed), page_of(peers.back(), 0, seed), page_of(peers.back(), 4, seed)});
+  }
+  DirectoryRow removed = record_of(alice, 1);
+  removed.lifetime = Duration(0);
+  changes.insert(changes.end(), {removed, page_of(alice, 0, 1)});
+  write(k_wall, changes);
+  auto database = DirectoryDatabase::open(path);
+  ASSERT_TRUE(database);
+  Rows rows;
+  std::size_t pieces = 0;
+  std::optional<PeerId> after;
+  do {
+    const auto some = (*database)->read_some(k_wall, after, 100);
+    ASSERT_TRUE(some) << some.error().message();
+    for (const DirectoryRow& row : some->rows) {
+      EXPECT_TRUE(row.slot == 0 || rows.contains({row.peer, 0}));
+      EXPECT_TRUE(rows.emplace(std::pair(row.peer, row.slot), row).second);
+    }
+    ++pieces;
+    after = some->next_after;
+  } while (after);
+  EXPECT_GT(pieces, 3U);
+  EXPECT_EQ(rows.size(), 61U) << "no pages of what was removed";
+  EXPECT_EQ(rows, read(k_wall));
+}
+
 TEST_F(DirectoryDatabaseTest, IsPrivate) {
   write(k_wall, {record_of(alice, 1)});
   struct stat info{};

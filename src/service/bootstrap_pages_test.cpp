@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "service/bootstrap_pages.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "service/json_text.hpp"
+
+namespace dig::service {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const ServerFacts k_facts{.version = "1.2.3",
+                          .identity = {.peer_id = "12D3KooWServer", .crypto_ipv6 = "fd00::1", .public_key = "00"},
+                          .uptime = std::chrono::seconds(90)};
+
+dignet::NodeStatus busy() {
+  dignet::NodeStatus status;
+  status.roles = {"peer", "bootstrap", "relay"};
+  status.addresses = {"/ip4/192.0.2.1/tcp/4001/p2p/12D3KooWServer"};
+  status.connections = 7;
+  status.bootstraps = {{.peer_id = "12D3KooWOther", .registered_seconds = std::nullopt, .error = std::nullopt}};
+  status.relay =
+      dignet::RelayRoleStatus{.reservations = 3, .circuits = 2, .circuits_admitted = 11, .circuits_refused = 1};
+  status.directory =
+      dignet::DirectoryStatus{.records = 5, .bytes = 4000, .registered = 9, .refused = 4, .expired = 2, .look_ups = 6};
+  return status;
+}
+
+net::PageAnswer get(std::string_view path) { return bootstrap_page(path, k_facts, busy()); }
+
+TEST(BootstrapPages, ThePageForPeopleHasNumbersAndNoScript) {
+  const auto page = get("/");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.content_type, "text/html; charset=utf-8");
+  EXPECT_THAT(page.body, HasSubstr("<dt>registered peers</dt><dd>5</dd>"));
+  EXPECT_THAT(page.body, HasSubstr("12D3KooWServer"));
+  EXPECT_THAT(page.body, Not(HasSubstr("script")));
+}
+
+TEST(BootstrapPages, HealthIsOk) { EXPECT_EQ(get("/health").body, "ok\n"); }
+
+TEST(BootstrapPages, TheStatusHasNumbersOfTheServerAlone) {
+  const auto page = get("/status.json");
+  EXPECT_EQ(page.content_type, "application/json");
+  const auto status = parse_line(page.body).value();
+  EXPECT_EQ(status.at("version"), "1.2.3");
+  EXPECT_EQ(status.at("uptime_s"), 90);
+  EXPECT_EQ(status.at("directory").at("records"), 5);
+  EXPECT_EQ(status.at("relay").at("circuits"), 2);
+  EXPECT_FALSE(status.contains("bootstraps"));  // whom it registers with is its own business
+}
+
+TEST(BootstrapPages, MetricsAreForPrometheus) {
+  const auto page = get("/metrics");
+  EXPECT_EQ(page.status, 200);
+  for (const std::string_view line :
+       {"dignet_bootstrap_connections 7\n", "dignet_bootstrap_directory_records 5\n",
+        "dignet_bootstrap_directory_look_ups_total 6\n", "dignet_bootstrap_circuits_refused_total 1\n"}) {
+    EXPECT_THAT(page.body, HasSubstr(line));
+  }
+}
+
+TEST(BootstrapPages, EverythingElseIsNotFound) {
+  for (const std::string_view path : {"", "/status", "/metrics/", "/../etc/passwd", "/HEALTH"}) {
+    EXPECT_EQ(get(path).status, 404) << path;
+  }
+}
+
+TEST(BootstrapPages, ANodeWithoutTheRolesHasNoNumbersOfThem) {
+  const auto status = parse_line(bootstrap_page("/status.json", k_facts, {}).body).value();
+  EXPECT_FALSE(status.contains("directory"));
+  EXPECT_FALSE(status.contains("relay"));
+  EXPECT_THAT(bootstrap_page("/metrics", k_facts, {}).body, Not(HasSubstr("directory")));
+}
+
+}  // namespace
+}  // namespace dig::service
