@@ -63,7 +63,8 @@ class Run {
     require(!has_failed_);
     has_failed_ = !*task;
     if (has_failed_) return;
-    require(!has_dialled_ && is_global((*task)->remote.address) && (*task)->remote.port != 0);
+    require(!has_dialled_ && (*task)->remote.port != 0);
+    require(is_global((*task)->remote.address) || (*task)->remote.address == k_seen_at);
     has_dialled_ = true;
     if constexpr (std::is_same_v<Machine, DialRequestServer>) {
       const DialRequestServerStatus status = machine_.snapshot();

@@ -77,6 +77,11 @@ const node::ConnectEnded* Host::connected(node::OperationId operation) const {
   return found == connected_.end() ? nullptr : &found->second;
 }
 
+const node::TurnCredentialsEnded* Host::turn_credentials(node::OperationId operation) const {
+  const auto found = turn_credentials_.find(operation);
+  return found == turn_credentials_.end() ? nullptr : &found->second;
+}
+
 // --- life and death ---------------------------------------------------------------------------------------------
 
 void Host::restart() {
@@ -86,10 +91,12 @@ void Host::restart() {
   core_->set_wall_clock(local_now(), {k_wall_at_start.seconds + since_start.count()});
   core_->set_addresses(local_now(), {address()});
   if (spec_.is_bootstrap) {
-    core_->set_relay(local_now(), true);
+    core_->force_roles(local_now(), true);
     core_->start_directory(local_now());
     load_directory();
   }
+  core_->set_relay(local_now(), spec_.is_bootstrap || spec_.wants_roles);
+  core_->set_autonat_server(local_now(), spec_.is_bootstrap || spec_.wants_roles);
   network_.listen(*this, spec_.endpoint);
   pump();
 }
@@ -141,6 +148,7 @@ void Host::stop(bool says_so) {
   dials_.clear();
   fetched_.clear();
   connected_.clear();
+  turn_credentials_.clear();
   disk_.close_all_partials();
 }
 
@@ -218,7 +226,8 @@ void Host::carry_out(node::NodeOutput& output) {
 void Host::carry_out_dial(const node::DialTcp& dial) {
   const DialToken token{next_dial_++};
   dials_.emplace(token, dial.dial);
-  network_.dial(*this, token, spec_.endpoint.address, dial.remote);
+  const std::uint16_t port = dial.is_from_fresh_port ? std::uint16_t{0} : spec_.endpoint.port;
+  network_.dial(*this, token, {spec_.endpoint.address, port}, dial.remote);
 }
 
 void Host::cancel_dial(node::DialId dial) {
@@ -259,8 +268,10 @@ void Host::keep_fact(node::NodeOutput& output) {
     std::ranges::move(found->errors, std::back_inserter(search.errors));
   } else if (auto* connect = std::get_if<node::ConnectEnded>(&output)) {
     connected_.emplace(connect->operation, std::move(*connect));
-  } else if (on_app_fact_) {
-    on_app_fact_(output);
+  } else if (auto* turn = std::get_if<node::TurnCredentialsEnded>(&output)) {
+    turn_credentials_.emplace(turn->operation, std::move(*turn));
+  } else if (on_output_) {
+    on_output_(output);
   }
 }
 

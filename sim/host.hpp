@@ -23,7 +23,9 @@ struct HostSpec {
   Duration disk_latency = 100us;
   Duration disk_jitter = 400us;
   node::NodeCore::Limits limits;
-  bool is_bootstrap = false;  // a directory and a relay, also after a restart
+  // Also after a restart:
+  bool is_bootstrap = false;  // a directory, a relay and an AutoNAT server, without a proof that it can be reached
+  bool wants_roles = false;   // a relay and an AutoNAT server, once it was proven
 };
 
 class Host final : private SocketOwner {
@@ -57,6 +59,7 @@ class Host final : private SocketOwner {
   [[nodiscard]] const node::FetchEnded* fetched(node::OperationId operation) const;
   [[nodiscard]] const node::ConnectEnded* connected(node::OperationId operation) const;
   [[nodiscard]] const std::vector<dignet::NodeEvent>& events() const noexcept { return node_events_; }
+  [[nodiscard]] const node::TurnCredentialsEnded* turn_credentials(node::OperationId operation) const;
   // What a search for holders has found so far, and whether it is over.
   struct Search {
     std::vector<directory::VerifiedRecord> records;
@@ -66,8 +69,8 @@ class Host final : private SocketOwner {
   [[nodiscard]] const Search& searched(node::OperationId operation) { return searches_[operation]; }
   // Rows of the directory that are durable here.
   [[nodiscard]] std::size_t directory_rows() const noexcept { return directory_rows_.size(); }
-  // Called with the facts about streams of applications, which are kept nowhere.
-  void on_app_fact(std::function<void(const node::NodeOutput&)> hook) { on_app_fact_ = std::move(hook); }
+  // Called with what the core tells and nothing here keeps.
+  void on_output(std::function<void(node::NodeOutput&)> hook) { on_output_ = std::move(hook); }
   // Called with the bytes that are on disk after each chunk of any fetch.
   void on_progress(std::function<void(std::uint64_t bytes)> hook) { on_progress_ = std::move(hook); }
 
@@ -128,6 +131,7 @@ class Host final : private SocketOwner {
   std::map<DialToken, node::DialId> dials_;
   std::map<node::OperationId, node::FetchEnded> fetched_;
   std::map<node::OperationId, node::ConnectEnded> connected_;
+  std::map<node::OperationId, node::TurnCredentialsEnded> turn_credentials_;
   std::map<node::OperationId, Search> searches_;
   // The directory on disk, which outlives a crash: with when each row was written.
   struct StoredRow {
@@ -137,7 +141,7 @@ class Host final : private SocketOwner {
   std::map<std::pair<PeerId, std::uint32_t>, StoredRow> directory_rows_;
   std::vector<dignet::NodeEvent> node_events_;
   std::function<void(std::uint64_t)> on_progress_;
-  std::function<void(const node::NodeOutput&)> on_app_fact_;
+  std::function<void(node::NodeOutput&)> on_output_;
 };
 
 }  // namespace dig::sim

@@ -9,30 +9,54 @@ namespace dig::sim {
 
 // --- dialling ---------------------------------------------------------------------------------------------------
 
-void Network::dial(SocketOwner& owner, DialToken token, const IpAddress& from, const Endpoint& to) {
+void Network::dial(SocketOwner& owner, DialToken token, Endpoint from, const Endpoint& to) {
   dials_.insert({&owner, token});
   events_.after(limits_.dial_timeout,
                 [this, &owner, token] { answer_dial(owner, token, fail(Errc::connect_timeout)); });
-  if (is_silent(from, to.address)) return;
-  events_.after(link_of(from, to.address).delay,
-                [this, &owner, token, from, to] { handle_syn(owner, token, from, to); });
+  if (from.port == 0) {
+    from.port = next_port_++;
+    if (next_port_ == 0) next_port_ = 32'768;
+  }
+  if (is_silent(from.address, to.address)) return;
+  const auto way = route(from, to);
+  if (!way) return;
+  events_.after(link_of(from.address, to.address).delay,
+                [this, &owner, token, from, to, way = *way] { handle_syn(owner, token, from, to, way); });
 }
 
-void Network::handle_syn(SocketOwner& owner, DialToken token, const IpAddress& from, const Endpoint& to) {
-  if (!dials_.contains({&owner, token}) || is_silent(from, to.address)) return;
-  const Duration back = link_of(from, to.address).delay;
-  const auto listener = listeners_.find(to);
+Gateway* Network::gateway_of(const IpAddress& inside) {
+  const auto found = std::ranges::find_if(gateways_, [&](const Gateway& gateway) { return gateway.is_inside(inside); });
+  return found == gateways_.end() ? nullptr : &*found;
+}
+
+std::optional<Network::Route> Network::route(const Endpoint& from, const Endpoint& to) {
+  Gateway* const near = gateway_of(from.address);
+  Gateway* const far = gateway_of(to.address);
+  if (near == far && near != nullptr) return Route{from, to};  // the same home
+  if (far != nullptr) return std::nullopt;                     // a private address of another one
+  const auto source = near == nullptr ? std::optional(from) : near->outbound(events_.now(), from, to);
+  if (!source) return std::nullopt;
+  const auto door = std::ranges::find(gateways_, to.address, &Gateway::outside);
+  if (door == gateways_.end()) return Route{*source, to};
+  if (&*door == near) return std::nullopt;  // no hairpinning
+  const auto target = door->inbound(events_.now(), *source, to);
+  return target ? std::optional(Route{*source, *target}) : std::nullopt;
+}
+
+void Network::handle_syn(SocketOwner& owner, DialToken token, const Endpoint& from, const Endpoint& to,
+                         const Route& route) {
+  if (!dials_.contains({&owner, token}) || is_silent(from.address, to.address)) return;
+  const Duration back = link_of(from.address, to.address).delay;
+  const auto listener = listeners_.find(route.target);
   if (listener == listeners_.end()) {
     events_.after(
         back, [this, &owner, token, to] { answer_dial(owner, token, fail(Errc::connection_refused, to.to_string())); });
     return;
   }
-  const Endpoint local{from, next_port_++};
-  if (next_port_ == 0) next_port_ = 32'768;
-  const auto [near, far] = connect(owner, local, *listener->second, to);
+  const auto [near, far] = connect(owner, from, to, *listener->second, route);
   // Whoever listens decides after the kernel has answered, as with accept().
   events_.after(back, [this, &owner, token, id = near] { answer_dial(owner, token, id); });
-  if (!listener->second->admits(local)) {
+  if (!listener->second->admits(route.source)) {
     trace_.add(events_.now(), listener->second->number().value, TraceKind::refused, far.value);
     remove(far);
     break_later(near, events_.now() + back);
@@ -41,7 +65,7 @@ void Network::handle_syn(SocketOwner& owner, DialToken token, const IpAddress& f
   Socket& accepted = sockets_.at(far);
   note(accepted, TraceKind::accepted, far);
   accepted.is_up = true;
-  listener->second->handle_accepted(far, to, local);
+  listener->second->handle_accepted(far, route.target, route.source);
   pump_out(far);
   listener->second->settle();
 }
@@ -75,13 +99,13 @@ void Network::answer_dial(SocketOwner& owner, DialToken token, Result<SocketId> 
   schedule_delivery(*result);
 }
 
-std::pair<SocketId, SocketId> Network::connect(SocketOwner& dialler, const Endpoint& from, SocketOwner& listener,
-                                               const Endpoint& to) {
+std::pair<SocketId, SocketId> Network::connect(SocketOwner& dialler, const Endpoint& from, const Endpoint& to,
+                                               SocketOwner& listener, const Route& route) {
   const LinkSpec spec = link_of(from.address, to.address);
   const SocketId near{next_socket_++};
   const SocketId far{next_socket_++};
   sockets_.emplace(near, Socket{&dialler, from, to, far, ByteLink(spec, rng_)});
-  sockets_.emplace(far, Socket{&listener, to, from, near, ByteLink(spec, rng_)});
+  sockets_.emplace(far, Socket{&listener, route.target, route.source, near, ByteLink(spec, rng_)});
   ++connections_;
   return {near, far};
 }

@@ -3,11 +3,14 @@
 // order of calls that net/TcpTransports promises to its owner: handle_… for one socket, then poll_bytes of it until
 // nothing comes or the link is full, then settle().
 //
+// A host behind a gateway has a private address; addresses are looked up as they are dialled.
+//
 // Faults: a path can be cut (every connection on it is reset), be silent for a while (nothing arrives until it is
 // healed; who waits too long for an acknowledgement gives up), and a host can lose power (its sockets vanish unsaid).
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -18,6 +21,7 @@
 #include "base/rng.hpp"
 #include "base/strong_id.hpp"
 #include "sim/event_queue.hpp"
+#include "sim/gateway.hpp"
 #include "sim/link.hpp"
 #include "sim/trace.hpp"
 
@@ -62,11 +66,14 @@ class Network {
 
   void listen(SocketOwner& owner, const Endpoint& local) { listeners_[local] = &owner; }
   void stop_listening(const Endpoint& local) { listeners_.erase(local); }
-  // Answered once, unless it is cancelled.
-  void dial(SocketOwner& owner, DialToken token, const IpAddress& from, const Endpoint& to);
+  // Answered once, unless it is cancelled. Port 0 of `from`: a fresh one.
+  void dial(SocketOwner& owner, DialToken token, Endpoint from, const Endpoint& to);
   void cancel_dial(SocketOwner& owner, DialToken token) { dials_.erase({&owner, token}); }
   void flush(SocketId socket);
   void close(SocketId socket, bool is_graceful);
+
+  // The hosts inside reach others through it, and are reached by others only so.
+  void add_gateway(const GatewaySpec& spec) { gateways_.emplace_back(spec, rng_); }
 
   // The path between two hosts, both directions, for connections made from now on.
   void set_default_link(const LinkSpec& spec) { default_link_ = spec; }
@@ -101,10 +108,19 @@ class Network {
   [[nodiscard]] bool is_silent(const IpAddress& a, const IpAddress& b) const { return silent_.contains(path(a, b)); }
   [[nodiscard]] Socket* find(SocketId socket);
 
-  void handle_syn(SocketOwner& owner, DialToken token, const IpAddress& from, const Endpoint& to);
+  // Where a connection leads, as its two ends are seen at the far one.
+  struct Route {
+    Endpoint source;
+    Endpoint target;
+  };
+  // Nothing: no way, or a NAT in it says nothing.
+  [[nodiscard]] std::optional<Route> route(const Endpoint& from, const Endpoint& to);
+  [[nodiscard]] Gateway* gateway_of(const IpAddress& inside);
+
+  void handle_syn(SocketOwner& owner, DialToken token, const Endpoint& from, const Endpoint& to, const Route& route);
   void answer_dial(SocketOwner& owner, DialToken token, Result<SocketId> result);
-  [[nodiscard]] std::pair<SocketId, SocketId> connect(SocketOwner& dialler, const Endpoint& from, SocketOwner& listener,
-                                                      const Endpoint& to);
+  [[nodiscard]] std::pair<SocketId, SocketId> connect(SocketOwner& dialler, const Endpoint& from, const Endpoint& to,
+                                                      SocketOwner& listener, const Route& route);
   void schedule_delivery(SocketId socket);
   void deliver(SocketId socket);
   void hand_over(SocketId id, Socket& socket, ByteLink::Segment segment);
@@ -125,6 +141,7 @@ class Network {
   std::map<Path, LinkSpec> links_;
   std::set<Path> silent_;
   std::map<Endpoint, SocketOwner*> listeners_;
+  std::deque<Gateway> gateways_;
   std::set<std::pair<SocketOwner*, DialToken>> dials_;
   std::map<SocketId, Socket> sockets_;
   std::uint64_t next_socket_ = 1;

@@ -24,7 +24,7 @@ class RawPeer final : public SocketOwner {
   RawPeer(EventQueue& events, Network& network, OwnerNumber number, const IpAddress& address, Spec spec)
       : events_(events), network_(network), number_(number), address_(address), spec_(std::move(spec)) {}
 
-  void dial(const Endpoint& remote) { network_.dial(*this, DialToken{next_dial_++}, address_, remote); }
+  void dial(const Endpoint& remote) { network_.dial(*this, DialToken{next_dial_++}, {address_, 0}, remote); }
 
   [[nodiscard]] std::size_t open() const noexcept { return open_.size(); }
   [[nodiscard]] std::size_t connected() const noexcept { return connected_; }  // ever

@@ -4,6 +4,7 @@
 // Thread-safety: plain values. Times are milliseconds since the operation started; sizes are bytes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -80,10 +81,27 @@ struct ReservationLost {  // a relay is not kept any more
   std::string relay_peer_id;
   Error reason;
 };
+struct TurnRoleChanged {  // this node is a TURN server for its peers from now on, or is none any more
+  bool is_on = false;
+  std::string kind;                  // "pair": between two peers that both ask for it; "open": to any public address
+  std::vector<std::string> servers;  // where, as URIs (RFC 7065); empty when off
+  std::string why;
+};
+// Whether others can dial this node (AutoNAT v2), told again when more is known.
+struct ReachabilityChanged {
+  std::string family;                  // "ipv4" or "ipv6"
+  std::string verdict;                 // "reachable", "unreachable" or "unknown"
+  std::vector<std::string> addresses;  // that were proven to be reached
+  std::size_t servers = 0;             // that agree on the verdict
+  // One of those who reached this node had no connection with it before. Without, a NAT that filters by address may
+  // have let in only those whom this node has called.
+  bool has_stranger = false;
+  friend bool operator==(const ReachabilityChanged&, const ReachabilityChanged&) = default;
+};
 struct Warning {
   Error error;
 };
-using NodeEvent =
-    std::variant<PeerConnected, PeerIdentified, PeerDisconnected, ListenAddressesChanged, ReservationLost, Warning>;
+using NodeEvent = std::variant<PeerConnected, PeerIdentified, PeerDisconnected, ListenAddressesChanged, ReservationLost,
+                               TurnRoleChanged, ReachabilityChanged, Warning>;
 
 }  // namespace dignet

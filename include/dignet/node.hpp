@@ -34,15 +34,25 @@ struct NodeOptions {
   std::vector<std::string> announce_addresses{};  // published in place of the addresses found
   std::string tiers{};                            // "1-4", "direct,peer-turn"; empty: all
   std::vector<std::string> relays{};              // multiaddrs with /p2p: circuit relays to be reached through
-  bool is_relay = false;                          // relays for others, within limits
   std::vector<std::string> bootstraps{};          // multiaddrs with /p2p: servers that know who holds which store
-  bool is_bootstrap = false;                      // is such a server, and a relay
+  bool is_bootstrap = false;                      // is such a server, and known to be reachable
   std::string domain{};                           // a name of this machine, published beside its addresses
   std::vector<std::string> public_ips{};          // published in place of the interfaces' addresses
   std::vector<std::uint16_t> extra_ports{};       // listened on, too; a Warning tells which could not be had
   std::string tls_certificates{};                 // PEM, its own first, for TLS on every port; else one is made
+  std::string authorities{};                      // PEM; trusted beside the system's, for TLS servers that are dialled
   std::string tls_key{};                          // PEM
   std::string redis{};  // redis://…: where it shares its directory with other bootstrap servers
+  // A TURN server for peers, offered while it can be reached (see TurnRoleChanged): between two peers who both ask for
+  // it, or, open, to any public address from ports of its own.
+  bool is_turn_relay = false;
+  bool is_turn_open = false;
+  std::uint64_t turn_max_bits_per_second = 10'000'000;      // of all together; 0: no limit
+  std::uint64_t turn_max_bytes_per_month = 50'000'000'000;  // of data, each byte once; 0: no limit
+  // Roles for others. Each is on only while others were seen to reach this node, or `announce_addresses` says so.
+  bool is_relay = false;          // relays for others, within limits
+  bool is_autonat_server = true;  // tells others whether they can be reached, within limits (AutoNAT v2)
+  bool forces_roles = false;      // this node is known to be reachable: its roles need no proof. For bootstrap servers
 };
 
 struct NodeIdentity {

@@ -33,6 +33,7 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   shell.extra_ports = options.extra_ports;
   shell.tls_certificates = options.tls_certificates;
   shell.tls_key = options.tls_key;
+  shell.authorities = options.authorities;
   if (!options.redis.empty()) {
     DIG_TRY(shell.redis, dig::net::RedisUrl::parse(options.redis));
   }
@@ -43,6 +44,17 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
     shell.public_ips.push_back(*address);
   }
   shell.home = options.home;
+  if (options.is_turn_relay) {
+    shell.turn_relay = dig::net::NodeTurnOptions{
+        .kind = options.is_turn_open ? dig::TurnRelayKind::open : dig::TurnRelayKind::pair,
+        .has_tls = !shell.tls_certificates.empty(),
+        .max_bits_per_second = options.turn_max_bits_per_second,
+        .max_bytes_per_month = options.turn_max_bytes_per_month,
+        .volume_file = options.home / "turn.volume",
+    };
+  }
+  shell.is_autonat_server = options.is_autonat_server;
+  shell.forces_roles = options.forces_roles;
   shell.agent_version = std::string("dignet/") + k_version;
   return shell;
 }

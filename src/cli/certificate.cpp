@@ -14,9 +14,17 @@ namespace {
 constexpr std::uint64_t k_max_pem = std::uint64_t{1} << 20U;
 constexpr std::chrono::seconds k_interval{2};
 
-Result<std::string> read_text(const std::string& file) {
-  DIG_TRY(const store::File opened, store::File::open_regular(file));
-  return opened.read_text(k_max_pem);
+struct Text {
+  std::string text;
+  store::File::Version version;
+};
+
+Result<Text> read_file(const std::string& path) {
+  DIG_TRY(const store::File file, store::File::open_regular(path));
+  Text out;
+  DIG_TRY(out.version, file.version());
+  DIG_TRY(out.text, file.read_text(k_max_pem));
+  return out;
 }
 
 }  // namespace
@@ -31,44 +39,39 @@ Result<std::optional<Certificate>> CertificateFlags::read() const {
     return fail(Errc::invalid_argument, "--tls-cert and --tls-key go together");
   }
   if (certificate_file.empty()) return std::nullopt;
-  Certificate certificate;
-  DIG_TRY(certificate.chain, read_text(certificate_file));
-  DIG_TRY(certificate.key, read_text(key_file));
-  return certificate;
+  DIG_TRY(Text chain, read_file(certificate_file));
+  DIG_TRY(Text key, read_file(key_file));
+  return Certificate{std::move(chain.text), std::move(key.text), {chain.version, key.version}};
 }
 
-CertificateWatch::CertificateWatch(Context& context, const CertificateFlags& flags, Use use)
-    : context_(context), flags_(flags), use_(std::move(use)), seen_(stamp()) {
-  if (flags_.is_given()) look_again();
+CertificateWatch::CertificateWatch(Context& context, const CertificateFlags& flags, const Certificate::Version& in_use,
+                                   Use use)
+    : context_(context), flags_(flags), use_(std::move(use)), in_use_(in_use) {
+  look_again();
 }
 
 CertificateWatch::~CertificateWatch() { context_.loop.cancel(timer_); }
 
-CertificateWatch::Stamp CertificateWatch::stamp() const {
-  std::error_code ignored;
-  return {std::filesystem::last_write_time(flags_.certificate_file, ignored),
-          std::filesystem::last_write_time(flags_.key_file, ignored)};
-}
-
 void CertificateWatch::look_again() {
   timer_ = context_.loop.call_after(k_interval, [this] {
-    if (const Stamp now = stamp(); now != seen_) {
-      seen_ = now;
-      if (const auto reloaded = reload()) {
-        context_.console.json({{"event", "certificate"}, {"state", "reloaded"}});
-        context_.console.note("the certificate has changed; new clients get the new one");
-      } else {
-        context_.console.json(service::node_event_form(dignet::Warning{reloaded.error()}));
-        context_.console.error("the new certificate cannot be used: " + reloaded.error().message());
-      }
-    }
+    look();
     look_again();
   });
 }
 
-Result<void> CertificateWatch::reload() {
-  DIG_TRY(const auto certificate, flags_.read());
-  return certificate ? use_(*certificate) : Result<void>();
+void CertificateWatch::look() {
+  const auto certificate = flags_.read();
+  if (certificate && *certificate && (*certificate)->version == in_use_) return;
+  const Result<void> used = certificate ? use_(**certificate) : std::unexpected(certificate.error());
+  if (used) {
+    in_use_ = (*certificate)->version;
+    told_.clear();
+    context_.console.json({{"event", "certificate"}, {"state", "reloaded"}});
+    context_.console.note("the certificate has changed; new clients get the new one");
+  } else if (std::exchange(told_, used.error().message()) != used.error().message()) {
+    context_.console.json(service::node_event_form(dignet::Warning{used.error()}));
+    context_.console.error("the new certificate cannot be used: " + used.error().message());
+  }
 }
 
 }  // namespace dig::cli

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <array>
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
 
 #include "cli/context.hpp"
+#include "store/disk/file.hpp"
 
 namespace CLI {
 class App;
@@ -16,9 +16,12 @@ class App;
 
 namespace dig::cli {
 
-struct Certificate {  // PEM
-  std::string chain;  // its own first, then its issuers
-  std::string key;
+struct Certificate {
+  using Version = std::array<store::File::Version, 2>;
+
+  std::string chain;  // PEM, its own first, then its issuers
+  std::string key;    // PEM
+  Version version;    // of the two files, as they were just before they were read
 };
 
 struct CertificateFlags {
@@ -32,27 +35,26 @@ struct CertificateFlags {
   [[nodiscard]] Result<std::optional<Certificate>> read() const;
 };
 
-// Looks every few seconds whether the files have changed, and has what is in them then used. What cannot be read or
-// used is told, and the server goes on with what it has.
+// Looks every few seconds whether the files are others than those in use, and has what is in them then used. What
+// cannot be read or used is told once and tried again, and the server goes on with what it has.
 class CertificateWatch {
  public:
   using Use = std::function<Result<void>(const Certificate& certificate)>;
-  // `context` and `flags` must outlive it.
-  CertificateWatch(Context& context, const CertificateFlags& flags, Use use);
+  // `in_use` is the version of what the server has. `context` and `flags` must outlive the watch.
+  CertificateWatch(Context& context, const CertificateFlags& flags, const Certificate::Version& in_use, Use use);
   ~CertificateWatch();
   CertificateWatch(const CertificateWatch&) = delete;
   CertificateWatch& operator=(const CertificateWatch&) = delete;
 
  private:
-  using Stamp = std::array<std::filesystem::file_time_type, 2>;
-  [[nodiscard]] Stamp stamp() const;
   void look_again();
-  [[nodiscard]] Result<void> reload();
+  void look();
 
   Context& context_;
   const CertificateFlags& flags_;
   Use use_;
-  Stamp seen_;
+  Certificate::Version in_use_;
+  std::string told_;  // why the newest files are not in use
   service::EventLoop::TimerId timer_ = 0;
 };
 

@@ -10,18 +10,23 @@
 #include "cli/report.hpp"
 #include "cli/serving.hpp"
 #include "cli/session.hpp"
+#include "cli/turn_relay_flags.hpp"
 #include "service/bootstrap_pages.hpp"
 
 namespace dig::cli {
 namespace {
 
+const std::vector<std::uint16_t> k_http_ports{80, 443};
+
 struct BootstrapFlags {
   NodeFlags node;
   std::string domain;
   std::vector<std::string> public_ips;
-  std::vector<std::uint16_t> http_ports{80, 443};
+  std::vector<std::uint16_t> http_ports;
+  bool has_no_relay = false;
   CertificateFlags certificate;
   std::string redis;
+  TurnRelayFlags turn{.is_bootstrap = true};
 };
 
 // The address that others are most likely to reach: what the owner has named, else the first one that is not loopback.
@@ -44,18 +49,22 @@ void print_hint(Context& context, service::Backend& /*backend*/, const service::
                        "\n  dignet get --bootstrap " + address + " URN");
 }
 
-Result<dignet::NodeOptions> bootstrap_options(const Context& context, const BootstrapFlags& flags) {
-  dignet::NodeOptions options = serving_options(context, flags.node);
+Result<dignet::NodeOptions> bootstrap_options(const Context& context, const BootstrapFlags& flags,
+                                              const std::optional<Certificate>& certificate) {
+  DIG_TRY(dignet::NodeOptions options, serving_options(context, flags.node));
   options.is_bootstrap = true;
+  options.is_relay = !flags.has_no_relay;
   options.domain = flags.domain;
   options.public_ips = flags.public_ips;
-  DIG_TRY(const auto certificate, flags.certificate.read());
   if (certificate) {
     options.tls_certificates = certificate->chain;
     options.tls_key = certificate->key;
   }
-  if (options.listen_addresses.empty()) options.extra_ports = flags.http_ports;  // --listen replaces all of them
+  // --listen replaces the default listeners, these included.
+  const bool has_defaults = options.listen_addresses.empty();
+  options.extra_ports = flags.http_ports.empty() && has_defaults ? k_http_ports : flags.http_ports;
   options.redis = flags.redis.empty() ? context.settings.redis.value_or("") : flags.redis;
+  flags.turn.apply(options, context.settings);
   return options;
 }
 
@@ -70,14 +79,14 @@ void serve_bootstrap_pages(const Context& context, dignet::Node& node) {
 }
 
 int run_bootstrap(Context& context, const BootstrapFlags& flags) {
-  auto options = bootstrap_options(context, flags);
-  if (!options) return report_failure(context.console, options.error());
+  const auto certificate = flags.certificate.read();
+  if (!certificate) return report_failure(context.console, certificate.error());
   std::optional<CertificateWatch> watch;
-  return run_node(context, std::move(*options), print_hint, [&](dignet::Node& node) {
+  return run_node(context, bootstrap_options(context, flags, *certificate), print_hint, [&](dignet::Node& node) {
     serve_bootstrap_pages(context, node);
-    watch.emplace(context, flags.certificate, [&node](const Certificate& certificate) {
-      return node.set_certificate(certificate.chain, certificate.key);
-    });
+    if (!*certificate) return;
+    watch.emplace(context, flags.certificate, (*certificate)->version,
+                  [&node](const Certificate& renewed) { return node.set_certificate(renewed.chain, renewed.key); });
   });
 }
 
@@ -102,6 +111,8 @@ Action define_bootstrap(CLI::App& app) {
                  "Share the directory with other bootstrap servers through this Redis server: "
                  "redis://[user:password@]host[:port][/database], rediss:// for TLS")
       ->type_name("URL");
+  flags->turn.define(app);
+  app.add_flag("--no-relay", flags->has_no_relay, "Relay no circuits (libp2p circuit relay v2) for peers");
   app.footer(
       "Examples:\n  dignet bootstrap\n  dignet bootstrap --domain bootstrap.example\n"
       "  dignet bootstrap --public-ip 203.0.113.7 --port 4001\n"

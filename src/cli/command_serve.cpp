@@ -9,6 +9,7 @@
 #include "cli/serving.hpp"
 #include "cli/serving_hint.hpp"
 #include "cli/session.hpp"
+#include "cli/turn_relay_flags.hpp"
 
 namespace dig::cli {
 namespace {
@@ -32,11 +33,20 @@ void print_stores(Context& context, service::Backend& backend, const service::js
 Action define_serve(CLI::App& app) {
   auto flags = std::make_shared<NodeFlags>();
   flags->define(app);
+  auto turn = std::make_shared<TurnRelayFlags>();
+  turn->define(app);
   app.footer(
       "Examples:\n  dignet serve\n  dignet serve --port 0 --announce /dns4/peer.example/tcp/4001\n"
       "  dignet serve --bootstrap /dns4/bootstrap.example/tcp/443/p2p/12D3KooW…\n"
       "  dignet serve --listen /ip4/127.0.0.1/tcp/0 --json");
-  return [flags](Context& context) { return run_node(context, serving_options(context, *flags), print_stores); };
+  return [flags, turn](Context& context) {
+    auto options = serving_options(context, *flags);
+    if (options) {
+      options->is_relay = true;  // while others can reach it
+      turn->apply(*options, context.settings);
+    }
+    return run_node(context, options, print_stores);
+  };
 }
 
 }  // namespace dig::cli

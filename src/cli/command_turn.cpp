@@ -109,7 +109,9 @@ int run_turn(Context& context, const TurnFlags& flags) {
   Console& console = context.console;
   const auto redirect = parse_endpoint("--redirect", flags.redirect);
   if (!redirect) return report_failure(console, redirect.error());
-  const auto options = turn_options(flags);
+  const auto certificate = flags.certificate.read();
+  if (!certificate) return report_failure(console, certificate.error());
+  const auto options = turn_options(flags, *certificate);
   if (!options) return report_failure(console, options.error());
   const auto identity = dignet::Node::load_identity(context.paths.home);
   if (!identity) return report_failure(console, identity.error());
@@ -120,12 +122,14 @@ int run_turn(Context& context, const TurnFlags& flags) {
   console.json(ready_form(*identity, **server, metrics->get()));
   print_ready(console, flags, **server, metrics->get());
   warn_of_private_relays(console, *options, **server);
-  std::optional<CertificateWatch> watch(
-      std::in_place, context, flags.certificate, [&](const Certificate& certificate) -> Result<void> {
-        DIG_TRY(const auto tls, net::make_turn_tls(certificate.chain, certificate.key));
-        (*server)->set_tls(tls);
-        return {};
-      });
+  std::optional<CertificateWatch> watch;
+  if (*certificate) {
+    watch.emplace(context, flags.certificate, (*certificate)->version, [&](const Certificate& renewed) -> Result<void> {
+      DIG_TRY(const auto tls, net::make_turn_tls(renewed.chain, renewed.key));
+      (*server)->set_tls(tls);
+      return {};
+    });
+  }
 
   const int signal_fd = service::Signals::fd();
   context.loop.watch(signal_fd, POLLIN, [&](short) { context.loop.unwatch(signal_fd); });

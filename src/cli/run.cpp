@@ -10,6 +10,7 @@
 #include "cli/commands.hpp"
 #include "cli/format.hpp"
 #include "cli/report.hpp"
+#include "cli/secret_arguments.hpp"
 #include "service/json_forms.hpp"
 #include "service/signals.hpp"
 #include "service/suggestion.hpp"
@@ -144,7 +145,7 @@ int run_command(Console& console, const GlobalFlags& flags, const Command& comma
 
 }  // namespace
 
-int run(int argc, const char* const* argv, const std::string& version) {
+int run(int argc, char** argv, const std::string& version) {
   service::Signals::install();
   const Arguments arguments(argv, static_cast<std::size_t>(argc));
   Console console;
@@ -177,6 +178,7 @@ int run(int argc, const char* const* argv, const std::string& version) {
     const std::string flag = unknown_flag(app, app.remaining(true));
     return fail_as(console, command, Error(Errc::invalid_argument, flag.empty() ? error.what() : flag));
   }
+  hide_secret_arguments({argv, static_cast<std::size_t>(argc)});
   if (flags.wants_version) {
     console.json({{"version", version}});
     console.result("dignet " + version);

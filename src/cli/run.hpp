@@ -6,7 +6,8 @@
 
 namespace dig::cli {
 
-// Parses the arguments, runs the command and returns the exit code. Call it once, before threads start.
-[[nodiscard]] int run(int argc, const char* const* argv, const std::string& version);
+// Parses the arguments of main(), runs the command and returns the exit code. Call it once, before threads start.
+// Secrets in `argv` are overwritten.
+[[nodiscard]] int run(int argc, char** argv, const std::string& version);
 
 }  // namespace dig::cli

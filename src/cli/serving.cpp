@@ -49,11 +49,12 @@ void print_ready(Context& context, service::Backend& backend, const SayReady& sa
 
 }  // namespace
 
-int run_node(Context& context, dignet::NodeOptions options, const SayReady& say_ready, const Prepare& prepare) {
+int run_node(Context& context, Result<dignet::NodeOptions> options, const SayReady& say_ready, const Prepare& prepare) {
   Console& console = context.console;
   service::EventLog log(context.log_level.empty() ? "info" : context.log_level,
                         [&console](std::string_view line) { console.error(line); });
-  service::LocalBackend backend(context.loop, std::move(options));
+  if (!options) return report_failure(console, options.error());
+  service::LocalBackend backend(context.loop, std::move(*options));
   const Result<dignet::Node*> node = backend.node();
   if (!node) return report_failure(console, explain(context, node.error()));
   (*node)->on_event([&](const dignet::NodeEvent& event) {

@@ -15,8 +15,8 @@ using Prepare = std::function<void(dignet::Node& node)>;
 // Said to people once the node is ready, behind where it listens. `ready` is the JSON line.
 using SayReady = std::function<void(Context& context, service::Backend& backend, const service::json::object& ready)>;
 
-// Returns the exit code.
-[[nodiscard]] int run_node(Context& context, dignet::NodeOptions options, const SayReady& say_ready,
+// Returns the exit code; an error in place of the options is told.
+[[nodiscard]] int run_node(Context& context, Result<dignet::NodeOptions> options, const SayReady& say_ready,
                            const Prepare& prepare = {});
 
 }  // namespace dig::cli

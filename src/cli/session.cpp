@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/server_flags.hpp"
 #include "service/json_forms.hpp"
 #include "service/local_backend.hpp"
 #include "service/remote_backend.hpp"
@@ -31,11 +32,12 @@ void NodeFlags::define(CLI::App& app) {
   app.add_option("--bootstrap", bootstrap, "A bootstrap server, which knows who holds what (may be repeated)")
       ->type_name("MULTIADDR")
       ->allow_extra_args(false);
+  app.add_option("--ca", ca, "Trust these authorities (PEM) beside the system's, for TLS")->type_name("FILE");
   app.add_option("--tiers", tiers, "Use only these tiers: numbers, names or ranges (1-4, direct,peer-turn)")
       ->type_name("LIST");
 }
 
-dignet::NodeOptions serving_options(const Context& context, const NodeFlags& flags) {
+Result<dignet::NodeOptions> serving_options(const Context& context, const NodeFlags& flags) {
   const service::Settings& settings = context.settings;
   dignet::NodeOptions options;
   options.home = context.paths.home;
@@ -53,12 +55,13 @@ dignet::NodeOptions serving_options(const Context& context, const NodeFlags& fla
   options.relays = !flags.relay.empty() ? flags.relay : settings.relay.value_or(std::vector<std::string>{});
   options.bootstraps =
       !flags.bootstrap.empty() ? flags.bootstrap : settings.bootstrap.value_or(std::vector<std::string>{});
+  DIG_TRY(options.authorities, read_authorities(!flags.ca.empty() ? flags.ca : settings.ca.value_or("")));
   options.tiers = !flags.tiers.empty() ? flags.tiers : settings.tiers.value_or("");
   return options;
 }
 
-dignet::NodeOptions brief_options(const Context& context, const NodeFlags& flags) {
-  dignet::NodeOptions options = serving_options(context, flags);
+Result<dignet::NodeOptions> brief_options(const Context& context, const NodeFlags& flags) {
+  DIG_TRY(dignet::NodeOptions options, serving_options(context, flags));
   options.listen = !flags.listen.empty() || flags.port >= 0;
   if (!options.listen) options.relays.clear();  // nobody is to find it
   return options;
@@ -70,7 +73,8 @@ Result<OpenBackend> open_backend(Context& context, const NodeFlags& flags) {
     if (remote) return OpenBackend{.backend = std::move(*remote), .is_running_node = true};
     if (remote.error().code() != Errc::not_running) return std::unexpected(remote.error());
   }
-  return OpenBackend{.backend = std::make_unique<service::LocalBackend>(context.loop, brief_options(context, flags)),
+  DIG_TRY(auto options, brief_options(context, flags));
+  return OpenBackend{.backend = std::make_unique<service::LocalBackend>(context.loop, std::move(options)),
                      .is_running_node = false};
 }
 

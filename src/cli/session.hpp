@@ -22,20 +22,22 @@ struct NodeFlags {
   std::vector<std::string> announce;
   std::vector<std::string> relay;
   std::vector<std::string> bootstrap;
+  std::string ca;
   std::string tiers;
   int port = -1;
 
   void define(CLI::App& app);
   // True when a flag asks for something that only a node made for it can give.
   [[nodiscard]] bool is_any_given() const {
-    return !listen.empty() || !announce.empty() || !relay.empty() || !bootstrap.empty() || !tiers.empty() || port >= 0;
+    return !listen.empty() || !announce.empty() || !relay.empty() || !bootstrap.empty() || !ca.empty() ||
+           !tiers.empty() || port >= 0;
   }
 };
 
-// The options of a node that serves: flags over settings.
-[[nodiscard]] dignet::NodeOptions serving_options(const Context& context, const NodeFlags& flags);
+// The options of a node that serves: flags over settings. Errors: those of read_authorities.
+[[nodiscard]] Result<dignet::NodeOptions> serving_options(const Context& context, const NodeFlags& flags);
 // The options of a short-lived node: it listens only when a flag says where.
-[[nodiscard]] dignet::NodeOptions brief_options(const Context& context, const NodeFlags& flags);
+[[nodiscard]] Result<dignet::NodeOptions> brief_options(const Context& context, const NodeFlags& flags);
 
 struct OpenBackend {
   std::unique_ptr<service::Backend> backend;

@@ -89,7 +89,7 @@ Result<std::optional<Endpoint>> parse_endpoint(std::string_view flag, const std:
   return parse_flag<Endpoint>(flag, text);
 }
 
-Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags) {
+Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags, const std::optional<Certificate>& certificate) {
   net::TurnServiceOptions options;
   DIG_TRY(options.listen, parse_flags<Endpoint>("--listen", flags.listen));
   DIG_TRY(options.relay_ips, parse_flags<IpAddress>("--relay-ip", flags.relay_ips));
@@ -102,7 +102,6 @@ Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags) {
     }
   }
   DIG_TRY(options.credentials, credentials_of(flags));
-  DIG_TRY(const auto certificate, flags.certificate.read());
   if (certificate) {
     DIG_TRY(options.tls, net::make_turn_tls(certificate->chain, certificate->key));
   }
@@ -124,7 +123,7 @@ void add_turn_flags(CLI::App& app, TurnFlags& flags) {
   app.add_option("--listen", flags.listen, "Address and port for UDP and TCP (default: all addresses, 3478)")
       ->type_name("IP:PORT");
   app.add_option("--realm", flags.realm, "Realm of the credentials")->type_name("NAME")->capture_default_str();
-  app.add_option("--user", flags.users, "A user with a password, both visible in the list of processes")
+  app.add_option("--user", flags.users, "A user with a password; --user-file keeps it out of the shell's history")
       ->type_name("NAME:PASS");
   app.add_option("--user-file", flags.user_files, "File with lines NAME:PASS, not readable by everybody")
       ->type_name("FILE");

@@ -42,7 +42,9 @@ struct TurnFlags {
 void add_turn_flags(CLI::App& app, TurnFlags& flags);
 
 // Errors: invalid_argument, no_credentials, file_not_found, secret_insecure, certificate_unreadable.
-[[nodiscard]] Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags);
+// `certificate` is what flags.certificate.read() has given.
+[[nodiscard]] Result<net::TurnServiceOptions> turn_options(const TurnFlags& flags,
+                                                           const std::optional<Certificate>& certificate);
 // The value of a flag that names one endpoint; nothing when it was not given.
 [[nodiscard]] Result<std::optional<Endpoint>> parse_endpoint(std::string_view flag, const std::string& text);
 

@@ -7,10 +7,10 @@ namespace dig::net {
 
 Result<std::unique_ptr<DirectorySharing>> DirectorySharing::start(Loop& loop, Resolver& resolver, Rng& rng,
                                                                   DirectoryReplica::Config config,
-                                                                  DirectoryKeeper& keeper, node::NodeCore& core,
-                                                                  Hooks hooks) {
+                                                                  std::string_view authorities, DirectoryKeeper& keeper,
+                                                                  node::NodeCore& core, Hooks hooks) {
   if (config.url.is_tls && !config.leg.tls) {
-    DIG_TRY(auto trust, crypto::TlsTrust::authorities(true));
+    DIG_TRY(auto trust, crypto::TlsTrust::authorities(true, authorities));
     DIG_TRY(config.leg.tls, make_client_tls(crypto::TlsTransport::stream, std::move(trust), {}));
   }
   return std::unique_ptr<DirectorySharing>(

@@ -19,10 +19,12 @@ class DirectorySharing final : private ReplicaOwner {
     std::function<void(const Error& why)> warn;  // of what the operator should know
   };
 
-  // A config without the TLS context that rediss:// needs gets one that trusts the system's authorities. All must
-  // outlive the sharing; from now on the keeper writes into Redis too. Errors: certificate_unreadable.
+  // A config without the TLS context that rediss:// needs gets one that trusts the system's authorities and those of
+  // `authorities` (PEM). All must outlive the sharing; from now on the keeper writes into Redis too. Errors:
+  // certificate_unreadable.
   [[nodiscard]] static Result<std::unique_ptr<DirectorySharing>> start(Loop& loop, Resolver& resolver, Rng& rng,
                                                                        DirectoryReplica::Config config,
+                                                                       std::string_view authorities,
                                                                        DirectoryKeeper& keeper, node::NodeCore& core,
                                                                        Hooks hooks);
   ~DirectorySharing() override;

@@ -5,7 +5,6 @@
 #include <list>
 #include <map>
 #include <mutex>
-#include <set>
 #include <utility>
 
 #include "net/clock.hpp"
@@ -71,7 +70,6 @@ std::vector<StoreId> ids_of(const std::vector<store::StoreInfo>& stores) {
   return ids;
 }
 
-// What stands on several interfaces or families is told once a port.
 // One peer may have several addresses; `what` it is says the error.
 Result<std::map<PeerId, std::vector<Multiaddr>>> by_peer(const std::vector<Multiaddr>& addresses,
                                                          const std::string& what) {
@@ -114,8 +112,12 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
   });
   DIG_CHECK(shell->prepare_ports(options, limits.max_connections));
   shell->core_->set_wall_clock(monotonic_now(), wall_now());
-  shell->core_->set_relay(monotonic_now(), options.is_relay || options.is_bootstrap);
+  // A bootstrap server is where everybody looks for it.
+  shell->core_->force_roles(monotonic_now(), options.forces_roles || options.is_bootstrap);
+  shell->core_->set_relay(monotonic_now(), options.is_relay);
+  shell->core_->set_autonat_server(monotonic_now(), options.is_autonat_server);
   if (options.is_bootstrap) DIG_CHECK(shell->start_directory(options));
+  shell->prepare_turn(options);
   DIG_CHECK(shell->use_relays(options.relays));
   DIG_CHECK(shell->use_bootstraps(options));
   if (options.listen && !options.bootstraps.empty()) DIG_CHECK(shell->start_publishing(options));
@@ -130,14 +132,19 @@ Result<void> NodeShell::use_relays(const std::vector<Multiaddr>& relays) {
   return {};
 }
 
-// A node that others are to find is reached through its bootstrap servers where nothing better is possible.
+// A node that others are to find is reached through its bootstrap servers where nothing better is possible, and
+// bootstrap servers dial back for each other.
 Result<void> NodeShell::use_bootstraps(const ShellOptions& options) {
   const Instant now = monotonic_now();
   has_bootstraps_ = !options.bootstraps.empty();
   DIG_TRY(const auto addresses, by_peer(options.bootstraps, "bootstrap server"));
   for (const auto& [peer, known] : addresses) {
     DIG_CHECK(core_->add_bootstrap(now, peer, known));
-    if (options.listen && !options.is_bootstrap) DIG_CHECK(core_->add_relay(now, peer, known));
+    if (options.is_bootstrap) {
+      DIG_CHECK(core_->add_dial_back_helper(now, peer, known));
+    } else if (options.listen) {
+      core_->offer_relay(now, peer, known);
+    }
   }
   return {};
 }
@@ -152,13 +159,13 @@ Result<void> NodeShell::start_directory(const ShellOptions& options) {
   const Instant now = monotonic_now();
   core_->start_directory(now);
   DIG_CHECK(directory_keeper_->load(now, *core_));
-  return options.redis ? share_directory(*options.redis) : Result<void>();
+  return options.redis ? share_directory(*options.redis, options.authorities) : Result<void>();
 }
 
-Result<void> NodeShell::share_directory(const RedisUrl& url) {
+Result<void> NodeShell::share_directory(const RedisUrl& url, const std::string& authorities) {
   const auto warn = [this](const Error& why) { sink_(monotonic_now(), node::NodeFact{dignet::Warning{why}}); };
   DIG_TRY(directory_sharing_,
-          DirectorySharing::start(*loop_, *resolver_, rng_, {.url = url}, *directory_keeper_, *core_,
+          DirectorySharing::start(*loop_, *resolver_, rng_, {.url = url}, authorities, *directory_keeper_, *core_,
                                   {.pump = [this](Instant now) { pump(now); }, .warn = warn}));
   return {};
 }
@@ -211,10 +218,12 @@ void NodeShell::stop() {
   timer_.reset();
   resolver_.reset();
   end_ports();
+  keep_last_turn_volume();
   core_.reset();
 }
 
 void NodeShell::end_ports() {
+  end_turn();
   turn_.reset();
   datagrams_.reset();
   streams_.reset();
@@ -298,6 +307,8 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
     ask_disk(std::move(*disk));
   } else if (auto* rows = std::get_if<node::PersistDirectory>(&output)) {
     directory_keeper_->persist(std::move(*rows));
+  } else if (const auto* serve = std::get_if<node::ServeTurn>(&output)) {
+    turn_->set_relay_addresses(serve->relay_v4, serve->relay_v6);
   } else if (const auto* used = std::get_if<node::SequenceUsed>(&output)) {
     sequence_ = used->sequence;
     keep_sequence();
@@ -307,7 +318,8 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
                     .carrier = dial->carrier,
                     .tls_name = dial->tls_name,
                     .http_host = dial->http_host,
-                    .peer = dial->peer});
+                    .peer = dial->peer,
+                    .is_from_fresh_port = dial->is_from_fresh_port});
   } else if (const auto* cancelled = std::get_if<node::CancelDial>(&output)) {
     streams_->cancel_dial(DialId{cancelled->dial.value});
   } else if (const auto* close = std::get_if<node::CloseConnection>(&output)) {

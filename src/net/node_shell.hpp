@@ -20,6 +20,7 @@
 #include "net/directory_keeper.hpp"
 #include "net/directory_sharing.hpp"
 #include "net/loop.hpp"
+#include "net/node_turn.hpp"
 #include "net/port_datagrams.hpp"
 #include "net/port_manager.hpp"
 #include "net/port_streams.hpp"
@@ -54,6 +55,8 @@ struct ShellOptions {
   bool is_bootstrap = false;          // a directory and a relay for others
   std::optional<RedisUrl> redis;      // where a bootstrap server shares its directory with others
   std::filesystem::path home;         // for what a node keeps beside its stores
+  bool is_autonat_server = true;
+  bool forces_roles = false;  // node::NodeCore::force_roles
   std::string agent_version;
 
   // Also listened on, such as 80 and 443; each that cannot be had is a Warning, and the node goes on without it.
@@ -61,10 +64,12 @@ struct ShellOptions {
   // PEM, for TLS on every port. Without them a certificate is made that is bound to the PeerId.
   std::string tls_certificates;
   std::string tls_key;
+  std::string authorities;  // PEM; trusted beside those of the system, for servers that are dialled over TLS
   // Without it, only Binding requests are answered.
   std::optional<TurnRole> turn;
-  PageSource pages;                     // without it: 404
-  std::vector<std::string> http_hosts;  // further names that pages may be asked for under
+  // In its place: a TURN server for peers, who get credentials of the core.
+  std::optional<NodeTurnOptions> turn_relay;
+  PageSource pages;  // without it: 404
   // Whether /ws addresses are told to others, behind the plain ones; /tls/ws too where `tls_certificates` are given,
   // as browsers believe no others.
   bool announces_websocket = true;
@@ -147,12 +152,18 @@ class NodeShell final : private PortOwner {
   void make_turn(const ShellOptions& options);
   [[nodiscard]] std::vector<Multiaddr> listening_addresses(const ShellOptions& options) const;
   void find_addresses(const ShellOptions& options);
-  void allow_hosts(const ShellOptions& options);
+  void allow_hosts();
   void end_ports();
+  // node_shell_turn.cpp
+  [[nodiscard]] TurnRole turn_role(const ShellOptions& options) const;
+  void prepare_turn(const ShellOptions& options);
+  void keep_turn_volume();
+  void end_turn();
+  void keep_last_turn_volume();
   [[nodiscard]] Result<void> use_relays(const std::vector<Multiaddr>& relays);
   [[nodiscard]] Result<void> use_bootstraps(const ShellOptions& options);
   [[nodiscard]] Result<void> start_directory(const ShellOptions& options);
-  [[nodiscard]] Result<void> share_directory(const RedisUrl& url);
+  [[nodiscard]] Result<void> share_directory(const RedisUrl& url, const std::string& authorities);
   [[nodiscard]] Result<void> start_publishing(const ShellOptions& options);
 
   // PortOwner
@@ -189,7 +200,12 @@ class NodeShell final : private PortOwner {
   std::unique_ptr<PortStreams> streams_;
   std::unique_ptr<PortDatagrams> datagrams_;
   std::unique_ptr<TurnShard> turn_;  // ends before those that carry its bytes
-  std::vector<Error> warnings_;      // until there is somebody to be told
+  std::unique_ptr<NodeTurn> node_turn_;
+  std::filesystem::path turn_volume_file_;
+  turn::MonthlyVolume::State kept_turn_volume_;  // on disk
+  std::optional<turn::MonthlyVolume::State> last_turn_volume_;
+  bool is_keeping_turn_volume_ = false;
+  std::vector<Error> warnings_;  // until there is somebody to be told
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<Timer> timer_;
   std::unique_ptr<WorkerPool> pool_;

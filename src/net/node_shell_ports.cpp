@@ -2,6 +2,7 @@
 // What a node listens on, as whom, and what of it is told to others.
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "net/clock.hpp"
@@ -29,18 +30,32 @@ class Nobody final : public turn::CredentialSource {
   }
 };
 
-// The addresses that do not depend on the interfaces.
-void append_public(std::vector<Multiaddr>& addresses, const ShellOptions& options,
-                   const std::vector<Endpoint>& listening, Multiaddr::Carrier carrier) {
-  using Carrier = Multiaddr::Carrier;
-  const std::string end = carrier == Carrier::plain ? "" : carrier == Carrier::websocket ? "/ws" : "/tls/ws";
-  std::set<std::uint16_t> ports;
-  for (const Endpoint& bound : listening) ports.insert(bound.port);
-  for (const std::uint16_t port : ports) {
-    const auto named = Multiaddr::parse("/dns/" + options.domain + "/tcp/" + std::to_string(port) + end);
-    if (!options.domain.empty() && named) addresses.push_back(*named);
-    for (const IpAddress& ip : options.public_ips) addresses.push_back(Multiaddr::tcp({ip, port}, carrier));
+// What libp2p is carried by, as the addresses say it.
+std::string_view suffix_of(Multiaddr::Carrier carrier) {
+  switch (carrier) {
+    case Multiaddr::Carrier::websocket:
+      return "/ws";
+    case Multiaddr::Carrier::secure_websocket:
+      return "/tls/ws";
+    case Multiaddr::Carrier::plain:
+      break;
   }
+  return "";
+}
+
+// Where others dial: what the owner says in place of the interfaces' addresses, once a port, whatever it stands on.
+std::vector<Endpoint> endpoints_of(const ShellOptions& options, const std::vector<Endpoint>& listening,
+                                   const std::set<std::uint16_t>& ports) {
+  std::vector<Endpoint> endpoints;
+  for (const std::uint16_t port : ports) {
+    for (const IpAddress& ip : options.public_ips) endpoints.push_back({ip, port});
+  }
+  if (!options.public_ips.empty()) return endpoints;
+  const auto interfaces = interface_addresses();
+  for (const Endpoint& bound : listening) {
+    std::ranges::copy(dialable_endpoints(bound, interfaces), std::back_inserter(endpoints));
+  }
+  return endpoints;
 }
 
 }  // namespace
@@ -63,11 +78,12 @@ Result<TlsContexts> make_port_tls(const Identity& identity, std::string_view cer
 
 Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t max_connections) {
   PortStreams::Limits limits;
-  limits.tcp.max_transports = max_connections + k_other_streams;
+  limits.tcp.max_transports = 2 * max_connections + k_other_streams;  // with those that are on their way in or out
   streams_ = std::make_unique<PortStreams>(*loop_, static_cast<PortOwner&>(*this), rng_, limits);
   make_turn(options);
   streams_->set_turn(turn_.get());
   streams_->set_pages(options.pages);
+  streams_->set_authorities(options.authorities);
   if (options.listen) {
     DIG_TRY(const TlsContexts tls, make_port_tls(identity_, options.tls_certificates, options.tls_key));
     streams_->set_tls(tls.stream);
@@ -75,15 +91,15 @@ Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t m
     DIG_CHECK(bind(options));
   }
   find_addresses(options);
-  allow_hosts(options);
+  allow_hosts();
   return {};
 }
 
 void NodeShell::make_turn(const ShellOptions& options) {
-  TurnRole role = options.turn.value_or(TurnRole{});
+  TurnRole role = turn_role(options);
   if (!role.credentials) role.credentials = std::make_shared<Nobody>();
   role.shard.server.limits.max_channel_number = k_max_shared_channel;
-  role.shard.offload = options.turn ? test_udp_offload() : UdpOffload{};
+  role.shard.offload = options.turn || options.turn_relay ? test_udp_offload() : UdpOffload{};
   turn_credentials_ = std::move(role.credentials);
   turn_quotas_ = std::make_unique<turn::Quotas>(role.quotas);
   const UdpOffload offload = role.shard.offload;
@@ -131,19 +147,19 @@ void NodeShell::bind_extra(std::uint16_t port) {
   leases_.push_back(*std::move(lease));
 }
 
-// The plain addresses first, as they cost least and are the ones to be read.
 std::vector<Multiaddr> NodeShell::listening_addresses(const ShellOptions& options) const {
   const auto listening = streams_->listening();
-  const auto interfaces = options.public_ips.empty() ? interface_addresses() : std::vector<InterfaceAddress>();
+  std::set<std::uint16_t> ports;
+  for (const Endpoint& bound : listening) ports.insert(bound.port);
+  const auto endpoints = endpoints_of(options, listening, ports);
   std::vector<Multiaddr> addresses;
   const auto add = [&](Multiaddr::Carrier carrier) {
-    append_public(addresses, options, listening, carrier);
-    for (const Endpoint& bound : listening) {
-      if (!options.public_ips.empty()) break;
-      for (const Endpoint& endpoint : dialable_endpoints(bound, interfaces)) {
-        addresses.push_back(Multiaddr::tcp(endpoint, carrier));
-      }
+    for (const std::uint16_t port : ports) {
+      const auto named =
+          Multiaddr::parse("/dns/" + options.domain + "/tcp/" + std::to_string(port) + std::string(suffix_of(carrier)));
+      if (!options.domain.empty() && named) addresses.push_back(*named);
     }
+    for (const Endpoint& endpoint : endpoints) addresses.push_back(Multiaddr::tcp(endpoint, carrier));
   };
   add(Multiaddr::Carrier::plain);
   if (options.announces_websocket) add(Multiaddr::Carrier::websocket);
@@ -152,19 +168,20 @@ std::vector<Multiaddr> NodeShell::listening_addresses(const ShellOptions& option
 }
 
 void NodeShell::find_addresses(const ShellOptions& options) {
-  const std::vector<Multiaddr> plain =
-      options.announce_addresses.empty() ? listening_addresses(options) : options.announce_addresses;
-  core_->set_addresses(monotonic_now(), plain);
-  for (const Multiaddr& address : plain) {
+  const auto listening = listening_addresses(options);
+  // What the owner says of where this node is needs no proof.
+  const bool is_placed = !options.public_ips.empty() || !options.domain.empty();
+  const auto& announced = options.announce_addresses.empty() && is_placed ? listening : options.announce_addresses;
+  core_->set_addresses(monotonic_now(), listening, announced);
+  for (const Multiaddr& address : announced.empty() ? listening : announced) {
     // Only an address that names another peer refuses the own id; such a one is not ours to publish.
     if (auto own = address.with_peer_id(identity_.peer_id())) addresses_.push_back(std::move(*own));
   }
 }
 
-void NodeShell::allow_hosts(const ShellOptions& options) {
+void NodeShell::allow_hosts() {
   std::set<std::string> hosts;
   const auto add = [&](const std::string& host) { hosts.insert(http::to_lower(host)); };
-  for (const std::string& host : options.http_hosts) add(host);
   for (const Multiaddr& address : addresses_) add(address.host());
   for (const InterfaceAddress& interface : interface_addresses()) add(interface.address.to_string());
   streams_->set_hosts(std::move(hosts));

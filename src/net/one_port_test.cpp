@@ -208,6 +208,7 @@ TEST_F(OnePortTest, a_port_that_cannot_be_had_is_a_warning_and_the_node_goes_on)
   const auto rows = node.shell().ports();
   ASSERT_EQ(rows.size(), 2U);
   EXPECT_EQ(rows[1].purpose, "one-port-" + std::to_string(free));
+  EXPECT_EQ(node.shell().addresses().front(), address_of(node, Multiaddr::Carrier::plain));  // the main port first
   PortClient browser({IpAddress::loopback(IpFamily::v4), free});
   browser.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
   EXPECT_THAT(browser.receive(), StartsWith("HTTP/1.1 404 "));
@@ -219,6 +220,26 @@ TEST_F(OnePortTest, addresses_tell_the_plain_way_first) {
   ASSERT_EQ(addresses.size(), 2U);
   EXPECT_EQ(addresses[0], address_of(node, Multiaddr::Carrier::plain));
   EXPECT_EQ(addresses[1], address_of(node, Multiaddr::Carrier::websocket));
+}
+
+TEST_F(OnePortTest, datagrams_of_nobody_are_counted_by_name_and_dropped) {
+  TestNode node({});
+  const SocketAddress server(node.endpoint());
+  const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const std::vector<std::string> garbage = {
+      "", std::string("\x00\x01\x00\x00none", 8), "\x13zrtp", "\x80rtp", "\x40quic or channel data", "\xC0quic"};
+  for (int i = 0; i < 20; ++i) {
+    for (const std::string& bytes : garbage) {
+      ASSERT_EQ(::sendto(fd.value(), bytes.data(), bytes.size(), 0, server.get(), server.size()), std::ssize(bytes));
+    }
+  }
+  EXPECT_FALSE(check(node, "stun", "", std::nullopt).error);  // comes behind them
+  const auto router = node.on_loop([](NodeShell& shell) { return shell.datagram_status(); });
+  for (const one_port::Refusal refusal :
+       {one_port::Refusal::empty, one_port::Refusal::not_stun, one_port::Refusal::reserved, one_port::Refusal::rtp}) {
+    EXPECT_EQ(router.refused[static_cast<std::size_t>(refusal)], 20U) << to_text(refusal);
+  }
+  EXPECT_EQ(router.datagrams[static_cast<std::size_t>(one_port::Destination::quic)], 40U);
 }
 
 // Storms of each kind, and a peer all the while.

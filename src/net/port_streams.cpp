@@ -458,7 +458,7 @@ void PortStreams::drain(Duration limit, Task done) {
 void PortStreams::dial(const StreamDial& wanted) {
   if (wanted.carrier != Carrier::plain) dials_.insert_or_assign(wanted.id, wanted);
   // The race between addresses is the owner's, which also waits for the handshake; here is one address at a time.
-  transports_.dial(wanted.id, {wanted.remote}, {.from_listener = true, .limits = {}});
+  transports_.dial(wanted.id, {wanted.remote}, {.from_listener = !wanted.is_from_fresh_port, .limits = {}});
 }
 
 void PortStreams::cancel_dial(DialId id) {
@@ -508,7 +508,7 @@ Result<std::unique_ptr<PortStreams::Machine>> PortStreams::make_layers(Instant n
 // multistream-select and Noise show in clear.
 Result<crypto::TlsSession> PortStreams::make_tls(Instant now, const StreamDial& wanted) {
   if (!client_tls_) {
-    DIG_TRY(authorities_, crypto::TlsTrust::authorities(true));
+    DIG_TRY(authorities_, crypto::TlsTrust::authorities(true, more_authorities_));
     DIG_TRY(client_tls_, crypto::TlsContext::create(crypto::TlsTransport::stream,
                                                     {.role = crypto::TlsRole::client, .alpn = {"http/1.1"}}));
   }

@@ -56,9 +56,10 @@ struct StreamDial {
   DialId id;
   Endpoint remote;
   Multiaddr::Carrier carrier = Multiaddr::Carrier::plain;
-  std::string tls_name{};   // of secure_websocket, see Multiaddr::StreamTarget
-  std::string http_host{};  // of either WebSocket
-  PeerId peer{};            // whom a certificate without an authority must name
+  std::string tls_name{};           // of secure_websocket, see Multiaddr::StreamTarget
+  std::string http_host{};          // of either WebSocket
+  PeerId peer{};                    // whom a certificate without an authority must name
+  bool is_from_fresh_port = false;  // otherwise from the listening port where that can be
 };
 
 struct PortStreamsStatus {
@@ -97,6 +98,8 @@ class PortStreams final : private TransportOwner, private StreamCarrier {
   void set_tls(std::shared_ptr<const crypto::TlsContext> context) { tls_ = std::move(context); }
   // Where STUN goes; it must outlive the streams. Without it, STUN is refused.
   void set_turn(TurnShard* shard) { turn_ = shard; }
+  // PEM of authorities that are trusted beside those of the system, for what is dialled from now on.
+  void set_authorities(std::string pem) { more_authorities_ = std::move(pem); }
   void set_pages(PageSource pages) { pages_ = std::move(pages); }
   // What a page may be asked for as, besides the address that was connected to and "localhost": names in lower case,
   // addresses as text. Everything else is answered with 421, so that no web page can make a browser read ours under a
@@ -185,7 +188,8 @@ class PortStreams final : private TransportOwner, private StreamCarrier {
   Limits limits_;
   std::shared_ptr<const crypto::TlsContext> tls_;
   std::shared_ptr<const crypto::TlsContext> client_tls_;  // made with the first dial that needs it
-  std::optional<crypto::TlsTrust> authorities_;           // the same
+  std::string more_authorities_;
+  std::optional<crypto::TlsTrust> authorities_;  // the same
   TurnShard* turn_ = nullptr;
   PageSource pages_;
   std::set<std::string> hosts_;

@@ -5,6 +5,7 @@
 // is_dead. The engine marks all of them dead when it goes, so no handler touches an engine that is gone.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <unordered_map>
 
@@ -130,7 +131,7 @@ class TcpTransports::Impl {
   std::vector<std::unique_ptr<std::byte[]>> free_buffers_;  // before read_buffer_, which take_buffer() makes
   std::unique_ptr<std::byte[]> read_buffer_;
   std::unordered_map<TransportId, TransportPointer> transports_;
-  std::unordered_map<ListenerId, ListenerPointer> listeners_;
+  std::map<ListenerId, ListenerPointer> listeners_;  // the first one is what dials leave from
   std::unordered_map<DialId, DialPointer> dials_;
   std::uint64_t last_id_ = 0;
   Task drained_;  // while draining

@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 
 #include "crypto/system_rng.hpp"
 #include "net/clock.hpp"
+#include "net/node_turn.hpp"
 #include "net/sockaddr.hpp"
 #include "net/turn_shard.hpp"
 #include "proto/turn_server/pair_credentials.hpp"
@@ -202,6 +204,62 @@ TEST(TurnPairRelay, TwoPeersTalkThroughOnePortAndNobodyElseIsReached) {
   EXPECT_FALSE(carol.has_something());
   EXPECT_EQ(relay.shard.snapshot().counters.dropped(turn::Drop::peer_forbidden), 3U + 4U);
   EXPECT_EQ(relay.shard.snapshot().counters.packets_to_clients, 3U);
+}
+
+// What the owner gives away in a month, over real sockets: when it is used up, data and new allocations end and the
+// offer too, until the next month begins; and all of it is remembered.
+TEST(NodeTurn, AMonthIsUsedUpRememberedAndFollowedByAnother) {
+  const std::filesystem::path file = std::filesystem::path(::testing::TempDir()) / "dignet-turn.volume";
+  std::filesystem::remove(file);
+  constexpr UnixTime k_month{221'000'000'000};  // the timer, with the real time, begins no other month
+  constexpr UnixTime k_next_month{k_month.seconds + 31 * 86'400};
+  Relay relay;
+  std::vector<bool> wishes;
+  NodeTurn turn(relay.loop, relay.shard, {.max_bytes_per_month = 1000, .volume_file = file},
+                read_turn_volume(file).value(),
+                {.set_wish = [&](Instant, const auto& wish, const auto&) { wishes.push_back(wish.has_value()); },
+                 .save = [&](const auto& state) { EXPECT_TRUE(write_turn_volume(file, state)); }});
+  turn.start(monotonic_now());
+  const PeerId alice_id = new_peer();
+  const PeerId bob_id = new_peer();
+  Client alice(relay, alice_id, bob_id);
+  Client bob(relay, bob_id, alice_id);
+  ASSERT_TRUE(alice.allocate() == 0 && bob.allocate() == 0);
+  ASSERT_TRUE(alice.bind(0x4000, bob.relayed) == 0 && bob.bind(0x4001, alice.relayed) == 0);
+  alice.send_on_channel(0x4000, std::string(600, 'x'));
+  EXPECT_EQ(bob.receive_on_channel(0x4001).size(), 600U);
+  turn.update(monotonic_now(), k_month);
+  EXPECT_EQ(read_turn_volume(file).value().bytes, 600U);
+  EXPECT_EQ(wishes, std::vector{true});
+
+  alice.send_on_channel(0x4000, std::string(401, 'x'));
+  Client late(relay, new_peer(), bob_id);
+  EXPECT_EQ(late.allocate(), 508);
+  EXPECT_FALSE(bob.has_something());
+  turn.update(monotonic_now(), k_month);  // so soon again, but that there is no offer now is kept at once
+  EXPECT_EQ(wishes, (std::vector{true, false}));
+  EXPECT_EQ(turn.volume().bytes, 1000U);
+  EXPECT_EQ(read_turn_volume(file).value(), turn.volume());
+  EXPECT_EQ(late.allocate(), 508);
+
+  turn.update(monotonic_now(), k_next_month);
+  EXPECT_EQ(wishes, (std::vector{true, false, true}));
+  EXPECT_EQ(late.allocate(), 0);
+  alice.send_on_channel(0x4000, std::string(401, 'x'));
+  EXPECT_EQ(bob.receive_on_channel(0x4001).size(), 401U);
+  std::filesystem::remove(file);
+}
+
+TEST(NodeTurn, AFileThatSaysNothingIsAnErrorAndNoneIsZero) {
+  const std::filesystem::path file = std::filesystem::path(::testing::TempDir()) / "dignet-turn-bad.volume";
+  std::filesystem::remove(file);
+  EXPECT_EQ(read_turn_volume(file).value(), turn::MonthlyVolume::State{});
+  EXPECT_EQ(read_turn_volume({}).value(), turn::MonthlyVolume::State{});
+  for (const std::string& text : {std::string("nonsense"), std::string(1000, '1')}) {
+    std::ofstream(file) << text;
+    EXPECT_FALSE(read_turn_volume(file));
+  }
+  std::filesystem::remove(file);
 }
 
 }  // namespace

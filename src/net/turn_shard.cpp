@@ -38,6 +38,10 @@ void TurnShard::set_tls(const TlsContexts& contexts) { impl_->set_tls(contexts);
 void TurnShard::drain(const std::optional<Endpoint>& alternate, Task on_drained) {
   impl_->drain(alternate, std::move(on_drained));
 }
+void TurnShard::set_volume_left(std::optional<std::uint64_t> bytes) { impl_->set_volume_left(bytes); }
+void TurnShard::set_relay_addresses(std::optional<IpAddress> v4, std::optional<IpAddress> v6) {
+  impl_->set_relay_addresses(v4, v6);
+}
 TurnShardStatus TurnShard::snapshot() const { return impl_->snapshot(); }
 bool TurnShard::adopt(Instant now, TransportId id, const turn::ClientPath& path, StreamCarrier& carrier) {
   return impl_->adopt(now, id, path, carrier);
@@ -88,6 +92,8 @@ TurnShard::Impl::~Impl() {
 TurnShardStatus TurnShard::Impl::snapshot() const {
   return {.counters = server_.counters(),
           .allocations = server_.allocations(),
+          .bytes_relayed = server_.bytes_relayed(),
+          .is_volume_used_up = server_.is_volume_used_up(),
           .streams = streams_.size(),
           .dtls_sessions = dtls_clients_.size(),
           .free_ports = server_.free_ports(),

@@ -46,6 +46,8 @@ struct TurnShardOptions {
 struct TurnShardStatus {
   turn::Counters counters;
   std::size_t allocations = 0;
+  std::uint64_t bytes_relayed = 0;  // see turn::Server
+  bool is_volume_used_up = false;
   std::size_t streams = 0;
   std::size_t dtls_sessions = 0;
   std::size_t free_ports = 0;
@@ -102,6 +104,9 @@ class TurnShard {
 
   // See turn::Server::drain. `on_drained` is called once, when the last allocation has ended or there is none.
   void drain(const std::optional<Endpoint>& alternate, Task on_drained);
+  // As turn::Server has them.
+  void set_volume_left(std::optional<std::uint64_t> bytes);
+  void set_relay_addresses(std::optional<IpAddress> v4, std::optional<IpAddress> v6);
   [[nodiscard]] TurnShardStatus snapshot() const;
 
  private:

@@ -25,6 +25,10 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void listen_tcp(BoundSocket socket) { transports_.listen(std::move(socket)); }
   void set_tls(const TlsContexts& contexts) { tls_ = contexts; }
   void drain(const std::optional<Endpoint>& alternate, Task on_drained);
+  void set_volume_left(std::optional<std::uint64_t> bytes) { server_.set_volume_left(bytes); }
+  void set_relay_addresses(std::optional<IpAddress> v4, std::optional<IpAddress> v6) {
+    server_.set_relay_addresses(v4, v6);
+  }
   [[nodiscard]] TurnShardStatus snapshot() const;
   [[nodiscard]] const turn::Server& server() const noexcept { return server_; }
 

@@ -192,5 +192,39 @@ TEST_F(ConnectorTest, a_cancel_ends_every_phase_as_cancelled) {
   EXPECT_EQ(outcomes(), (std::vector{cancelled, failed, cancelled}));  // the name, then the two addresses
 }
 
+TEST_F(ConnectorTest, other_ways_to_the_same_port_come_behind_the_plain_one) {
+  make({"/ip4/192.0.2.1/tcp/1/tls/ws", "/ip4/192.0.2.1/tcp/1/ws", "/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.1/tcp/1/ws"});
+  const auto plain = next<Connector::Dial>();
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->way, Connector::Way{});
+  connector->handle_failed(now, plain->index, Error(Errc::connection_reset));
+  const auto websocket = next<Connector::Dial>();
+  ASSERT_TRUE(websocket);
+  EXPECT_EQ(websocket->way.carrier, Multiaddr::Carrier::websocket);
+  EXPECT_EQ(websocket->way.http_host, "192.0.2.1:1");
+  EXPECT_EQ(websocket->way.tls_name, "");
+  connector->handle_failed(now, websocket->index, Error(Errc::connection_reset));
+  const auto secure = next<Connector::Dial>();
+  ASSERT_TRUE(secure);
+  EXPECT_EQ(secure->way.carrier, Multiaddr::Carrier::secure_websocket);
+  EXPECT_EQ(secure->way.tls_name, "192.0.2.1");
+  connector->handle_established(now, secure->index);
+  EXPECT_TRUE(next<Connector::Done>()->result);
+  std::vector<std::string> targets;
+  for (const auto& attempt : log.attempts()) targets.push_back(attempt.target);
+  EXPECT_EQ(targets, (std::vector<std::string>{"/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.1/tcp/1/ws",
+                                               "/ip4/192.0.2.1/tcp/1/tls/ws"}));
+}
+
+TEST_F(ConnectorTest, a_name_is_dialled_the_way_its_address_says) {
+  make({"/dns4/peer.example/tcp/443/tls/ws"});
+  EXPECT_EQ(next<Connector::Resolve>()->name, "peer.example");
+  connector->handle_resolved(now, 0, std::vector{IpAddress::parse("192.0.2.1").value()});
+  const auto dial = next<Connector::Dial>();
+  ASSERT_TRUE(dial);
+  EXPECT_EQ(dial->remote, *Endpoint::parse("192.0.2.1:443"));
+  EXPECT_EQ(dial->way, (Connector::Way{Multiaddr::Carrier::secure_websocket, "peer.example", "peer.example"}));
+}
+
 }  // namespace
 }  // namespace dig::node

@@ -87,7 +87,8 @@ Result<void> DirectoryClients::add_server(Instant now, const PeerId& peer, std::
   Server& server = servers_[id];
   server.peer = peer;
   server.addresses = std::move(addresses);
-  if (publisher_) publisher_->add_server(now, id);
+  if (publisher_ && !held_until_) publisher_->add_server(now, id);
+  if (held_until_) reach(now, id);
   drain_publisher(now);
   return {};
 }
@@ -97,6 +98,14 @@ Result<void> DirectoryClients::add_server(Instant now, const PeerId& peer, std::
 void DirectoryClients::start_publishing(Instant now, UnixTime wall, std::uint64_t last_sequence) {
   publisher_.emplace(now, wall, identity_, rng_, last_sequence);
   told_sequence_ = last_sequence;
+  held_until_ = now + first_wait;
+  for (const auto& [id, server] : servers_) {
+    if (server.stream == nullptr) reach(now, id);
+  }
+}
+
+void DirectoryClients::begin(Instant now) {
+  held_until_.reset();
   for (const auto& [id, server] : servers_) publisher_->add_server(now, id);
   drain_publisher(now);
 }
@@ -107,7 +116,9 @@ void DirectoryClients::set_wall_clock(Instant now, UnixTime wall) {
 
 void DirectoryClients::set_node(Instant now, directory::NodeDescription node) {
   if (!publisher_) return;
+  const bool has_address = !node.addresses.empty();
   publisher_->set_node(now, std::move(node));
+  if (held_until_ && has_address) begin(now);
   drain_publisher(now);
 }
 
@@ -119,6 +130,7 @@ void DirectoryClients::set_stores(Instant now, std::vector<StoreId> stores) {
 
 void DirectoryClients::stop(Instant now) {
   if (!publisher_) return;
+  held_until_.reset();
   publisher_->stop(now);
   drain_publisher(now);
 }
@@ -300,12 +312,13 @@ void DirectoryClients::fail_question(Instant now, directory::BootstrapId id, con
 
 void DirectoryClients::handle_timeout(Instant now) {
   if (!publisher_) return;
+  if (held_until_ && *held_until_ <= now) begin(now);
   publisher_->handle_timeout(now);
   drain_publisher(now);
 }
 
 std::optional<Instant> DirectoryClients::next_timeout() const {
-  return publisher_ ? publisher_->next_timeout() : std::nullopt;
+  return publisher_ ? earliest(held_until_, publisher_->next_timeout()) : std::nullopt;
 }
 
 std::vector<BootstrapStatus> DirectoryClients::snapshot() const {

@@ -33,6 +33,7 @@ class DirectoryClientHost : public virtual OutputSink {
 class DirectoryClients {
  public:
   static constexpr std::size_t max_servers = 16;
+  static constexpr Duration first_wait = 3s;
 
   // All outlive it.
   DirectoryClients(const Identity& identity, Rng& rng, DirectoryClientHost& host)
@@ -43,7 +44,8 @@ class DirectoryClients {
 
   // limit_reached; invalid_argument for this node itself.
   [[nodiscard]] Result<void> add_server(Instant now, const PeerId& peer, std::vector<Multiaddr> addresses);
-  // From now on this node publishes itself. `last_sequence`: what it signed in an earlier life.
+  // From now on this node publishes itself. `last_sequence`: what it signed in an earlier life. The servers are reached
+  // at once, which is how a node learns where it can be reached; the first record waits a moment for that.
   void start_publishing(Instant now, UnixTime wall, std::uint64_t last_sequence);
   void set_wall_clock(Instant now, UnixTime wall);
   void set_node(Instant now, directory::NodeDescription node);
@@ -58,7 +60,7 @@ class DirectoryClients {
   void handle_connected(Instant now, directory::BootstrapId server, const Result<ConnectionId>& connection);
   void handle_timeout(Instant now);
   [[nodiscard]] std::optional<Instant> next_timeout() const;
-  [[nodiscard]] bool has_servers() const noexcept { return !servers_.empty(); }
+  [[nodiscard]] bool is_publishing() const noexcept { return publisher_.has_value(); }
   // Without whether there is a connection.
   [[nodiscard]] std::vector<BootstrapStatus> snapshot() const;
 
@@ -91,6 +93,7 @@ class DirectoryClients {
   void handle_event(Instant now, directory::BootstrapId id, directory::ClientEvent& event);
   void handle_lost(Instant now, directory::BootstrapId id, const Error& why);
   void fail_question(Instant now, directory::BootstrapId id, const Question& question, const Error& why);
+  void begin(Instant now);  // to publish
   void drain_publisher(Instant now);
   void drain_search(Instant now, OperationId operation);
   void tell_sequence();
@@ -100,6 +103,7 @@ class DirectoryClients {
   DirectoryClientHost& host_;
   std::map<directory::BootstrapId, Server> servers_;
   std::optional<directory::Publisher> publisher_;
+  std::optional<Instant> held_until_;  // no address is known yet: a record without one finds nobody
   std::uint64_t told_sequence_ = 0;
   std::map<OperationId, Search> searches_;
 };

@@ -26,12 +26,16 @@ class Teller final : public BufferedHandler {
 
 class Listener final : public BufferedHandler {
  public:
-  Listener(Instant now, const PeerId& peer, OutputSink& sink)
-      : peer_(peer), sink_(sink), machine_(peer), deadline_(now + IdentifyService::deadline) {}
+  Listener(Instant now, const PeerLink& link, IdentifyHost& host)
+      : peer_(link.peer()),
+        connection_(link.id()),
+        host_(host),
+        machine_(link.peer()),
+        deadline_(now + IdentifyService::deadline) {}
 
-  void handle_eof(Instant /*now*/) override {
+  void handle_eof(Instant now) override {
     machine_.handle_eof();
-    collect();
+    collect(now);
   }
   [[nodiscard]] bool has_finished_writing() const override { return true; }
   [[nodiscard]] std::optional<Error> failure() const override { return failure_; }
@@ -44,15 +48,15 @@ class Listener final : public BufferedHandler {
   }
 
  protected:
-  [[nodiscard]] std::size_t take(Instant /*now*/, BytesView bytes) override {
+  [[nodiscard]] std::size_t take(Instant now, BytesView bytes) override {
     machine_.handle_bytes(bytes);
-    collect();
+    collect(now);
     return bytes.size();
   }
   [[nodiscard]] std::size_t give(Instant /*now*/, MutableBytes /*out*/) override { return 0; }
 
  private:
-  void collect() {
+  void collect(Instant now) {
     if (is_told_ || failure_ || !machine_.result()) return;
     if (!*machine_.result()) {
       failure_ = machine_.result()->error();
@@ -67,11 +71,13 @@ class Listener final : public BufferedHandler {
                                 .observed_address = {}};
     for (const Multiaddr& address : message.listen_addresses) told.addresses.push_back(address.to_string());
     if (message.observed_address) told.observed_address = message.observed_address->to_string();
-    sink_.put(NodeFact{std::move(told)});
+    host_.put(NodeFact{std::move(told)});
+    host_.handle_identified(now, connection_, message);
   }
 
   PeerId peer_;
-  OutputSink& sink_;
+  ConnectionId connection_;
+  IdentifyHost& host_;
   identify::Reader machine_;
   Instant deadline_;
   bool is_told_ = false;
@@ -103,12 +109,12 @@ std::unique_ptr<StreamHandler> IdentifyService::make_responder(const PeerLink& l
 }
 
 std::unique_ptr<StreamHandler> IdentifyService::make_push_receiver(Instant now, const PeerLink& link) const {
-  return std::make_unique<Listener>(now, link.peer(), sink_);
+  return std::make_unique<Listener>(now, link, host_);
 }
 
 // A peer without identify can be talked to all the same, so a failure to open is not an error of the connection.
 void IdentifyService::request(Instant now, PeerLink& link) const {
-  (void)link.open(now, std::string(identify::k_protocol), std::make_unique<Listener>(now, link.peer(), sink_));
+  (void)link.open(now, std::string(identify::k_protocol), std::make_unique<Listener>(now, link, host_));
 }
 
 void IdentifyService::push(Instant now, PeerLink& link, const std::vector<std::string>& protocols) const {

@@ -15,13 +15,19 @@
 
 namespace dig::node {
 
+// Told what a peer says of itself.
+class IdentifyHost : public virtual OutputSink {
+ public:
+  virtual void handle_identified(Instant now, ConnectionId connection, const Identify& message) = 0;
+};
+
 class IdentifyService {
  public:
   // The deadline for a peer's message.
   static constexpr Duration deadline = 5s;
 
-  IdentifyService(const Identity& identity, std::string agent_version, OutputSink& sink)
-      : identity_(identity), agent_version_(std::move(agent_version)), sink_(sink) {}
+  IdentifyService(const Identity& identity, std::string agent_version, IdentifyHost& host)
+      : identity_(identity), agent_version_(std::move(agent_version)), host_(host) {}
 
   // False when nothing changed.
   bool set_addresses(std::vector<Multiaddr> addresses);
@@ -31,7 +37,7 @@ class IdentifyService {
   [[nodiscard]] std::unique_ptr<StreamHandler> make_responder(const PeerLink& link,
                                                               const std::vector<std::string>& protocols) const;
   [[nodiscard]] std::unique_ptr<StreamHandler> make_push_receiver(Instant now, const PeerLink& link) const;
-  // Opens a stream and asks; what the peer says becomes a PeerIdentified fact.
+  // Opens a stream and asks; what the peer says becomes a PeerIdentified fact, and the host is told.
   void request(Instant now, PeerLink& link) const;
   void push(Instant now, PeerLink& link, const std::vector<std::string>& protocols) const;
 
@@ -40,7 +46,7 @@ class IdentifyService {
 
   const Identity& identity_;
   std::string agent_version_;
-  OutputSink& sink_;
+  IdentifyHost& host_;
   std::vector<Multiaddr> addresses_;
 };
 

@@ -31,8 +31,12 @@ NodeCore::NodeCore(const Identity& identity, Rng& rng, Config config)
       relay_(identity, rng, *this, config_.limits.relay),
       keeper_(identity.peer_id(), rng, config_.limits.reservations),
       directory_clients_(identity, rng, *this),
-      protocols_{std::string(identify::k_protocol), std::string(identify::k_push_protocol),
-                 std::string(ping::k_protocol), std::string(k_store_protocol), std::string(relay::k_stop_protocol)} {
+      turn_(identity.peer_id(), rng, *this, config_.limits.turn),
+      reachability_(rng, *this, config_.limits.reachability),
+      dial_backs_(rng, *this, config_.limits.dial_backs),
+      protocols_{std::string(identify::k_protocol),   std::string(identify::k_push_protocol),
+                 std::string(ping::k_protocol),       std::string(k_store_protocol),
+                 std::string(relay::k_stop_protocol), std::string(autonat::k_dial_back_protocol)} {
   relay_.server().set_mode(relay::RelayMode::off);
 }
 
@@ -51,12 +55,13 @@ bool NodeCore::admits(Instant now, const Endpoint& remote) {
   const auto of_source = inbound_.find(AcceptLimiter::prefix_of(remote.address));
   if (of_source != inbound_.end() && of_source->second >= config_.limits.max_inbound_per_source) return false;
   if (limiter_.admit(now, remote.address) != AcceptLimiter::Verdict::admitted) return false;
-  if (links_.size() < config_.limits.max_connections || evict_idle(now)) return true;
+  // Room is made when it is known that libp2p is spoken: whoever says nothing costs no peer its connection.
+  if (links_.size() < config_.limits.max_connections || longest_idle() != nullptr) return true;
   limiter_.handshake_ended(remote.address);
   return false;
 }
 
-bool NodeCore::evict_idle(Instant now) {
+PeerLink* NodeCore::longest_idle() const {
   PeerLink* longest = nullptr;
   for (const auto& [id, entry] : links_) {
     PeerLink& link = *entry.link;
@@ -65,14 +70,15 @@ bool NodeCore::evict_idle(Instant now) {
     if (relay_.carries_reservation(id) || link.path().is_relayed) continue;
     if (longest == nullptr || *since < *longest->idle_since()) longest = &link;
   }
-  if (longest == nullptr) return false;
-  longest->close(now, Error(Errc::limit_reached, "idle, and its place was needed"));
-  settle(now);
-  return true;
+  return longest;
 }
 
 void NodeCore::handle_accepted(Instant now, ConnectionId id, const Endpoint& local, const Endpoint& remote,
                                Multiaddr::Carrier carrier) {
+  if (links_.size() >= config_.limits.max_connections) {
+    PeerLink* const idle = longest_idle();
+    if (idle != nullptr) idle->close(now, Error(Errc::limit_reached, "idle, and its place was needed"));
+  }
   add_link(now, id, Direction::inbound, LinkPath::tcp(local, remote, carrier), std::nullopt, std::nullopt);
   links_.at(id).is_half_open = true;
   settle(now);
@@ -81,8 +87,10 @@ void NodeCore::handle_accepted(Instant now, ConnectionId id, const Endpoint& loc
 void NodeCore::handle_dialled(Instant now, DialId dial, ConnectionId id, const Endpoint& local,
                               const Endpoint& remote) {
   const auto ref = dials_.extract(dial);
-  if (ref.empty()) {  // cancelled while the answer was on its way
-    put(CloseConnection{id, false});
+  if (ref.empty()) {
+    // Otherwise cancelled while the answer was on its way.
+    if (!handle_dial_back_dialled(now, dial, id, local, remote)) put(CloseConnection{id, false});
+    settle(now);
     return;
   }
   Dialling& dialling = diallings_.at(ref.mapped().dialling);
@@ -97,7 +105,10 @@ void NodeCore::handle_dialled(Instant now, DialId dial, ConnectionId id, const E
 
 void NodeCore::handle_dial_failed(Instant now, DialId dial, const Error& error) {
   const auto ref = dials_.extract(dial);
-  if (ref.empty()) return;
+  if (ref.empty()) {
+    if (handle_dial_back_failed(dial)) settle(now);
+    return;
+  }
   Dialling& dialling = diallings_.at(ref.mapped().dialling);
   dialling.dials.erase(ref.mapped().index);
   dialling.reacher.handle_failed(now, ref.mapped().index, error);
@@ -155,15 +166,10 @@ bool NodeCore::wants_bytes(ConnectionId id) const {
   return found != links_.end() && found->second.link->wants_bytes();
 }
 
-void NodeCore::set_addresses(Instant now, std::vector<Multiaddr> addresses) {
-  own_addresses_ = std::move(addresses);
-  publish_addresses(now);
-  settle(now);
-}
-
-void NodeCore::push_identify(Instant now) {
+void NodeCore::push_identify_now(Instant now) {
   for (auto& [id, entry] : links_) {
-    if (entry.link->is_established() && !entry.link->is_closed()) identify_.push(now, *entry.link, protocols_);
+    if (!entry.link->is_established() || entry.link->is_closed() || entry.dial_back) continue;
+    identify_.push(now, *entry.link, protocols_);
   }
 }
 
@@ -178,6 +184,7 @@ void NodeCore::add_link(Instant now, ConnectionId id, Direction direction, LinkP
       std::make_unique<PeerLink>(id, direction, std::move(path), std::move(connection), host, config_.limits.link);
   entry.dial = dial;
   if (std::size_t* const count = inbound_of(*entry.link)) ++*count;
+  if (!entry.link->path().is_relayed) reachability_.handle_link_made(now, *entry.link);
   touched_.insert(id);
 }
 
@@ -190,13 +197,25 @@ std::size_t* NodeCore::inbound_of(const PeerLink& link) {
 // ------------------------------------------------------------------------------------------------------
 
 std::unique_ptr<StreamHandler> NodeCore::make_handler(Instant now, PeerLink& link, const std::string& protocol) {
+  // A connection that was made to say a nonce is for that alone: it ends with it. By identify the peer would take it
+  // for one on which this server can be asked.
+  if (links_.at(link.id()).dial_back) return nullptr;
   if (protocol == k_store_protocol) return stores_.make_handler(now, link);
   if (protocol == ping::k_protocol) return make_ping_responder();
   if (protocol == identify::k_protocol) return identify_.make_responder(link, protocols_);
   if (protocol == identify::k_push_protocol) return identify_.make_push_receiver(now, link);
   if (protocol == relay::k_hop_protocol) return relay_.make_hop_handler(now, link);
   if (protocol == k_directory_protocol && directory_) return directory_->make_handler(now, link);
+  if (protocol == turn_credentials::k_protocol) return turn_.make_handler(now, link);
   if (protocol == relay::k_stop_protocol) return make_circuit_responder(now, *this, link.id());
+  if (protocol == autonat::k_dial_back_protocol) return reachability_.make_dial_back_handler(now, link);
+  if (protocol == autonat::k_dial_request_protocol && !app_protocols_.contains(protocol)) {
+    // Nobody was seen on a relayed connection.
+    return link.path().is_relayed ? nullptr : dial_backs_.make_request_handler(now, link);
+  }
+  if (protocol == autonat::k_dial_back_order_protocol) {
+    return link.path().is_relayed ? nullptr : dial_backs_.make_order_handler(now, link);
+  }
   if (links_.at(link.id()).app_streams >= config_.limits.max_app_streams_per_connection) return nullptr;
   AppStreamSink& sink = *this;
   return std::make_unique<AppStream>(sink, link.id(), link.peer(), protocol);
@@ -206,6 +225,7 @@ void NodeCore::handle_established(Instant now, PeerLink& link) {
   Link& entry = links_.at(link.id());
   end_handshake(entry);
   entry.established = now;
+  if (entry.dial_back) return handle_dial_back_established(now, link, *entry.dial_back);
   if (peers_.count(link.peer()) >= config_.limits.max_connections_per_peer) {
     link.close(now, Error(Errc::limit_reached, "too many connections of one peer"));
     return;
@@ -227,6 +247,11 @@ void NodeCore::handle_link_closed(Instant now, PeerLink& link, const Error& why)
   Link& entry = links_.at(link.id());
   end_handshake(entry);
   closed_.push_back(link.id());
+  reachability_.handle_link_closed(now, link);
+  if (entry.dial_back) {
+    using enum autonat::DialBackOutcome;
+    return handle_nonce_said(*entry.dial_back, link.is_established() ? not_delivered : not_connected);
+  }
   for (auto [peer, last] = peers_.equal_range(link.peer()); peer != last; ++peer) {
     if (peer->second != link.id()) continue;
     put(NodeFact{dignet::PeerDisconnected{link.peer().to_string(), why}});
@@ -235,6 +260,7 @@ void NodeCore::handle_link_closed(Instant now, PeerLink& link, const Error& why)
   }
   if (link.is_established() && !link.path().is_relayed) {
     relay_.handle_link_closed(link);
+    dial_backs_.handle_link_closed(now, link.peer());
     keeper_.handle_connection_closed(now, {link.id().value});
     drain_keeper(now);
   }
@@ -315,6 +341,8 @@ void NodeCore::handle_timeout(Instant now) {
   drain_keeper(now);
   if (directory_) directory_->handle_timeout(now);
   directory_clients_.handle_timeout(now);
+  reachability_.handle_timeout(now);
+  dial_backs_.handle_timeout(now);
   end_late_carriers(now);
   settle(now);
 }
@@ -329,6 +357,7 @@ std::optional<Instant> NodeCore::next_timeout() const {
   for (const auto& [id, deadline] : ending_carriers_) next = earliest(next, deadline);
   if (directory_) next = earliest(next, directory_->server().next_timeout());
   next = earliest(next, directory_clients_.next_timeout());
+  next = earliest(next, earliest(reachability_.next_timeout(), dial_backs_.next_timeout()));
   return earliest(next, earliest(relay_.server().next_timeout(), keeper_.next_timeout()));
 }
 
@@ -342,8 +371,9 @@ std::optional<NodeOutput> NodeCore::poll_output() {
 void NodeCore::settle(Instant now) {
   do {
     drain_active(now);
+    settle_reachability(now);
     tidy_up(now);
-  } while (!active_.empty() || !active_streams_.empty() || !closed_.empty());
+  } while (!active_.empty() || !active_streams_.empty() || !closed_.empty() || !is_reachability_settled());
   for (const ConnectionId id : std::exchange(touched_, {})) {
     if (const auto found = links_.find(id); found != links_.end()) reschedule(found->second);
   }
@@ -416,6 +446,8 @@ NodeStatus NodeCore::snapshot() const {
   status.reservations = keeper_.snapshot().relays;
   status.relay = relay_.server().snapshot();
   if (directory_) status.directory = directory_->server().snapshot();
+  status.reachability = reachability_.snapshot();
+  status.dial_backs = dial_backs_.snapshot();
   return status;
 }
 

@@ -19,6 +19,7 @@
 #include "ladder/tier_set.hpp"
 #include "node/app_stream.hpp"
 #include "node/circuit_client.hpp"
+#include "node/dial_back_service.hpp"
 #include "node/directory_clients.hpp"
 #include "node/directory_service.hpp"
 #include "node/fetch_operation.hpp"
@@ -26,9 +27,12 @@
 #include "node/node_status.hpp"
 #include "node/outputs.hpp"
 #include "node/peer_link.hpp"
+#include "node/reachability_service.hpp"
 #include "node/reacher.hpp"
 #include "node/relay_service.hpp"
 #include "node/store_service.hpp"
+#include "node/turn_credential_service.hpp"
+#include "node/turn_offer.hpp"
 #include "proto/yamux/session.hpp"
 #include "wire/identity.hpp"
 #include "wire/multiaddr.hpp"
@@ -48,7 +52,12 @@ class NodeCore final : private ProtocolHost,
                        private RelayHost,
                        private CircuitClientHost,
                        private DirectoryHost,
-                       private DirectoryClientHost {
+                       private DirectoryClientHost,
+                       private TurnCredentialHost,
+                       private IdentifyHost,
+                       private ReachabilityHost,
+                       private DialBackHost,
+                       private DialBackEnds {
  public:
   struct Limits {
     std::size_t max_connections = 512;
@@ -68,6 +77,11 @@ class NodeCore final : private ProtocolHost,
     relay::RelayServer::Limits relay;
     relay::ReservationKeeper::Limits reservations;
     DirectoryService::Limits directory;
+    TurnCredentialService::Limits turn;
+    ReachabilityService::Limits reachability;
+    DialBackService::Limits dial_backs;
+    std::size_t max_known_relays = 16;
+    std::size_t automatic_relays = 2;  // where a node keeps reservations by itself
 
     // Everybody stays connected with a bootstrap server, and many of them are reached through it only.
     [[nodiscard]] static Limits of_bootstrap();
@@ -97,8 +111,9 @@ class NodeCore final : private ProtocolHost,
   void handle_timeout(Instant now);
   // Runs what became ready and tidies up. Every handle_… and command does it; the shell after its last poll_bytes.
   void settle(Instant now);
-  // The addresses others can dial; connected peers are told of a change (identify push).
-  void set_addresses(Instant now, std::vector<Multiaddr> addresses);
+  // `listening`: of the interfaces, with the ports that are listened on. `announced`: what the owner says instead, who
+  // vouches for it; empty: nothing. Connected peers are told of a change (identify push).
+  void set_addresses(Instant now, std::vector<Multiaddr> listening, std::vector<Multiaddr> announced = {});
   // For what other machines are told as a time of the day.
   void set_wall_clock(Instant now, UnixTime wall);
   // Answers PersistDirectory.
@@ -117,8 +132,22 @@ class NodeCore final : private ProtocolHost,
   // Cancels every operation and closes every connection.
   void close_all(Instant now);
   OperationId fetch(Instant now, FetchSpec spec);
-  // Whether this node relays for others (circuit relay v2).
+  // Public roles: they are on while they are wished for and this node was proven to be reachable.
+  // Whether it relays for others (circuit relay v2).
   void set_relay(Instant now, bool is_on);
+  // Whether it tells others if they can be reached (AutoNAT v2).
+  void set_autonat_server(Instant now, bool is_on);
+  // The owner knows that this node can be reached: its roles need no proof, and its addresses are published. For
+  // bootstrap servers, whom there may be nobody to ask.
+  void force_roles(Instant now, bool is_on);
+  [[nodiscard]] bool is_announced() const;
+  [[nodiscard]] bool has_public_roles() const;
+  // Another AutoNAT server, with which this one works together: they dial back for each other's clients. Both must be
+  // told. Errors: invalid_argument for this node itself, limit_reached.
+  [[nodiscard]] Result<void> add_dial_back_helper(Instant now, const PeerId& peer, std::vector<Multiaddr> addresses);
+  // A relay where reservations are kept while this node is unreachable. Bootstrap servers that relay are offered by
+  // themselves. Beyond the limit none is taken.
+  void offer_relay(Instant now, const PeerId& relay, std::vector<Multiaddr> addresses);
   // Keeps a reservation at a relay, so that others reach this node there. Errors: those of
   // ReservationKeeper::add_relay.
   [[nodiscard]] Result<void> add_relay(Instant now, const PeerId& relay, std::vector<Multiaddr> addresses);
@@ -139,6 +168,14 @@ class NodeCore final : private ProtocolHost,
   void set_stores(Instant now, std::vector<StoreId> stores);
   // Told by HoldersFound.
   OperationId find_holders(Instant now, const StoreId& store);
+  // TURN for peers (node_core_turn.cpp). Offered while its owner wants it and it can be reached; `why` is told to the
+  // user where this turns the offer on or off. The server itself is the shell's, told by ServeTurn, and takes the
+  // credentials that are given here.
+  void set_turn_wish(Instant now, std::optional<TurnWish> wish, std::string why);
+  [[nodiscard]] const turn::CredentialSource& turn_credentials() const noexcept { return turn_.source(); }
+  // Asks the peer of a connection for credentials with which this node reaches `target` through its TURN server. Told
+  // by TurnCredentialsEnded.
+  OperationId ask_turn_credentials(Instant now, ConnectionId relay, const PeerId& target);
   // Of a fetch whose spec says that more holders come; `more_come`: these are not the last.
   void add_holders(Instant now, OperationId fetch, std::vector<HolderSpec> holders, bool more_come);
   [[nodiscard]] Result<void> want_chunks(Instant now, OperationId fetch, std::uint64_t first, std::uint64_t count);
@@ -167,9 +204,12 @@ class NodeCore final : private ProtocolHost,
     exchange::HolderId holder;
     friend bool operator==(const HolderOf&, const HolderOf&) = default;
   };
+  struct PartnerOf {  // of the AutoNAT server
+    friend bool operator==(const PartnerOf&, const PartnerOf&) = default;
+  };
   // Who wants a peer reached: a connect operation, a fetch, the dial of a circuit through it, a reservation at it, what
-  // is to be asked of its directory.
-  using DialOwner = std::variant<OperationId, HolderOf, DialId, relay::AttemptId, directory::BootstrapId>;
+  // is to be asked of its directory, that it dials back.
+  using DialOwner = std::variant<OperationId, HolderOf, DialId, relay::AttemptId, directory::BootstrapId, PartnerOf>;
   struct Dialling {                 // one peer being reached
     std::vector<DialOwner> owners;  // several only of a server, which is the same for all of them
     PeerId peer;
@@ -191,8 +231,9 @@ class NodeCore final : private ProtocolHost,
   };
   struct Link {
     std::unique_ptr<PeerLink> link;
-    std::optional<DialRef> dial;  // until established
-    bool is_half_open = false;    // counted by the accept limiter
+    std::optional<DialRef> dial;          // until established
+    std::optional<DialBackId> dial_back;  // it was made to say a nonce, and is no connection to the peer otherwise
+    bool is_half_open = false;            // counted by the accept limiter
     bool has_transport = true;
     std::optional<Instant> scheduled;
     Instant established;
@@ -224,7 +265,7 @@ class NodeCore final : private ProtocolHost,
   void remove_app_stream(AppStream& stream) override;
   void keep_rest(AppStream& stream, AppStreamRest rest) override;
 
-  // RelayHost
+  // RelayHost; the time of the day also for TurnCredentialHost
   [[nodiscard]] PeerLink* find_direct_link(const PeerId& peer, std::optional<ConnectionId> except) override;
   void mark_stream_active(ConnectionId connection, StreamId stream) override {
     active_streams_.emplace(connection, stream);
@@ -250,6 +291,33 @@ class NodeCore final : private ProtocolHost,
   void dial_bootstrap(Instant now, directory::BootstrapId server, const PeerId& peer,
                       const std::vector<Multiaddr>& addresses) override;
 
+  // IdentifyHost, ReachabilityHost, DialBackHost and DialBackEnds: node_core_reachability.cpp
+  void handle_identified(Instant now, ConnectionId connection, const Identify& message) override;
+  void mark_reachability_active() override { is_reachability_active_ = true; }
+  void mark_dial_backs_active() override { are_dial_backs_active_ = true; }
+  [[nodiscard]] bool is_connected_to(const IpAddress& address) const override;
+  void dial_back(Instant now, DialBackId id, const autonat::WantDialBack& wanted) override;
+  void cancel_dial_back(DialBackId id) override;
+  void dial_partner(Instant now, const PeerId& partner, const std::vector<Multiaddr>& addresses) override;
+  void handle_nonce_said(DialBackId id, autonat::DialBackOutcome outcome) override {
+    dial_back_ends_.emplace_back(id, outcome);
+  }
+  [[nodiscard]] bool handle_dial_back_dialled(Instant now, DialId dial, ConnectionId id, const Endpoint& local,
+                                              const Endpoint& remote);
+  [[nodiscard]] bool handle_dial_back_failed(DialId dial);
+  void handle_dial_back_established(Instant now, PeerLink& link, DialBackId id);
+  void settle_reachability(Instant now);
+  [[nodiscard]] bool is_reachability_settled() const;
+  void end_dial_backs(Instant now);
+  void remember_relay(const PeerId& relay, std::vector<Multiaddr> addresses);
+  void set_protocol(std::string_view protocol, bool is_spoken);
+  void update_roles(Instant now);
+  void keep_reservations(Instant now);
+  [[nodiscard]] autonat::DialPolicy dial_policy() const;
+  [[nodiscard]] std::vector<Multiaddr> own_addresses() const;
+  [[nodiscard]] std::vector<Multiaddr> proven_addresses() const;
+  void publish_addresses(Instant now);
+
   // node_core_circuits.cpp
   void dial_circuit(Instant now, DiallingId dialling, Reacher::DialCircuit& dial);
   void ask_for_circuit(Instant now, DialId dial, PeerLink& relay);
@@ -262,12 +330,14 @@ class NodeCore final : private ProtocolHost,
   void handle_relay_reached(Instant now, DialId dial, const Result<ConnectionId>& relay);
   void connect_relay(Instant now, relay::ConnectRelay& wanted);
   void handle_keeper_connected(Instant now, relay::AttemptId attempt, const Result<ConnectionId>& connection);
-  void publish_addresses(Instant now);
+  void update_turn_role(std::string why);
   [[nodiscard]] NodeRoles roles() const;
 
   void add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
                 std::optional<PeerId> expected);
-  void push_identify(Instant now);
+  // Connected peers are told who this node is when it settles.
+  void push_identify() { is_push_due_ = true; }
+  void push_identify_now(Instant now);
   void end_handshake(Link& entry);
   // Of the address prefix from which this link came; nullptr unless it did.
   [[nodiscard]] std::size_t* inbound_of(const PeerLink& link);
@@ -286,8 +356,8 @@ class NodeCore final : private ProtocolHost,
   [[nodiscard]] AppStream* find_app_stream(ConnectionId connection, StreamId stream);
   void read_rest(const AppStreamKey& key, std::size_t max_bytes);
   void drop_rest(const AppStreamKey& key);
-  // Closes the inbound connection that has been idle for longest; false: none is.
-  [[nodiscard]] bool evict_idle(Instant now);
+  // The inbound connection that has been idle for longest and may be closed for another.
+  [[nodiscard]] PeerLink* longest_idle() const;
   void drain_active(Instant now);
   void tidy_up(Instant now);
   void reset_evicted_store_streams(Instant now);
@@ -304,7 +374,24 @@ class NodeCore final : private ProtocolHost,
   relay::ReservationKeeper keeper_;
   std::optional<DirectoryService> directory_;  // in the role of a bootstrap server
   DirectoryClients directory_clients_;
-  std::vector<Multiaddr> own_addresses_;  // without relayed ones
+  TurnCredentialService turn_;
+  std::optional<TurnWish> turn_wish_;
+  ReachabilityService reachability_;
+  DialBackService dial_backs_;
+  std::vector<Multiaddr> listening_;
+  std::vector<Multiaddr> announced_;  // in place of all others
+  struct Roles {
+    bool wants_relay = false;
+    bool wants_autonat_server = false;
+    bool is_forced = false;
+  } roles_{};
+  std::map<PeerId, std::vector<Multiaddr>> bootstraps_;
+  std::map<PeerId, std::vector<Multiaddr>> known_relays_;
+  std::set<PeerId> automatic_relays_;  // of the kept ones, those that nobody has asked for
+  bool is_reachability_active_ = false;
+  bool are_dial_backs_active_ = false;
+  bool are_roles_due_ = false;
+  bool is_push_due_ = false;
   struct WallClock {
     Instant at;
     UnixTime wall;
@@ -335,6 +422,15 @@ class NodeCore final : private ProtocolHost,
   std::map<ConnectionId, Instant> ending_carriers_;  // of links that are gone: until when the peer may finish too
   std::set<std::pair<ConnectionId, StreamId>> active_streams_;
   std::uint64_t next_circuit_ = 1;
+  struct DialBackAttempt {
+    autonat::WantDialBack wanted;
+    std::optional<DialId> dial;
+    std::optional<ConnectionId> connection;
+  };
+  std::map<DialBackId, DialBackAttempt> dial_back_attempts_;
+  std::map<DialId, DialBackId> dial_back_dials_;
+  std::vector<std::pair<DialBackId, autonat::DialBackOutcome>> dial_back_ends_;
+  std::vector<ConnectionId> unwanted_links_;  // to be closed
   std::map<DiskRequestId, OperationId> disk_;
   std::map<AppStreamKey, AppStream*> app_streams_;
   std::map<AppStreamKey, AppStreamRest> rests_;  // until the application lets go of the stream

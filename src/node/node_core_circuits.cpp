@@ -209,7 +209,12 @@ void NodeCore::drain_keeper(Instant now) {
                            make_reserve_request(now, *this, open->attempt, {open->relay, identity_.peer_id()}));
       if (!opened) keeper_.handle_failed(now, open->attempt, opened.error());
     } else if (const auto* given_up = std::get_if<relay::RelayGivenUp>(&*event)) {
-      put(NodeFact{dignet::ReservationLost{given_up->relay.to_string(), given_up->why}});
+      // What this node has tried by itself is no loss to tell.
+      if (automatic_relays_.erase(given_up->relay) == 0) {
+        put(NodeFact{dignet::ReservationLost{given_up->relay.to_string(), given_up->why}});
+      } else {
+        known_relays_.erase(given_up->relay);
+      }
     } else {
       publish_addresses(now);
       dignet::ListenAddressesChanged changed;
@@ -260,7 +265,7 @@ void NodeCore::start_directory(Instant now) {
   DirectoryHost& host = *this;
   directory_.emplace(now, wall(now), rng_, host, config_.limits.directory);
   protocols_.emplace_back(k_directory_protocol);
-  push_identify(now);
+  push_identify();
   settle(now);
 }
 
@@ -289,14 +294,15 @@ void NodeCore::handle_persisted(Instant now, directory::PersistToken token,
 }
 
 Result<void> NodeCore::add_bootstrap(Instant now, const PeerId& peer, std::vector<Multiaddr> addresses) {
-  DIG_CHECK(directory_clients_.add_server(now, peer, std::move(addresses)));
+  DIG_CHECK(directory_clients_.add_server(now, peer, addresses));
+  bootstraps_[peer] = std::move(addresses);
   settle(now);
   return {};
 }
 
 void NodeCore::start_publishing(Instant now, std::uint64_t last_sequence) {
   directory_clients_.start_publishing(now, wall(now), last_sequence);
-  publish_addresses(now);
+  update_roles(now);
   settle(now);
 }
 
@@ -315,38 +321,6 @@ OperationId NodeCore::find_holders(Instant now, const StoreId& store) {
 void NodeCore::dial_bootstrap(Instant now, directory::BootstrapId server, const PeerId& peer,
                               const std::vector<Multiaddr>& addresses) {
   dial_server(now, server, peer, addresses);
-}
-
-// --- being a relay, and where this node is reached ------------------------------------------------------------------
-
-void NodeCore::set_relay(Instant now, bool is_on) {
-  const auto hop = std::ranges::find(protocols_, relay::k_hop_protocol);
-  if (is_on == (hop != protocols_.end())) return;
-  relay_.server().set_mode(is_on ? relay::RelayMode::serving : relay::RelayMode::off);
-  if (is_on) {
-    protocols_.emplace_back(relay::k_hop_protocol);
-  } else {
-    protocols_.erase(hop);
-  }
-  publish_addresses(now);
-  push_identify(now);
-  settle(now);
-}
-
-void NodeCore::publish_addresses(Instant now) {
-  relay_.server().set_addresses(own_addresses_);
-  std::vector<Multiaddr> all = own_addresses_;
-  const auto relayed = keeper_.relayed_addresses();
-  all.insert(all.end(), relayed.begin(), relayed.end());
-  directory_clients_.set_node(now, {.addresses = all, .roles = roles(), .reachability = {}});
-  if (identify_.set_addresses(std::move(all))) push_identify(now);
-}
-
-NodeRoles NodeCore::roles() const {
-  NodeRoles roles;
-  if (std::ranges::find(protocols_, relay::k_hop_protocol) != protocols_.end()) roles.add(NodeRole::relay);
-  if (directory_) roles.add(NodeRole::bootstrap);
-  return roles;
 }
 
 }  // namespace dig::node

@@ -62,6 +62,7 @@ void NodeCore::drain_dialling(Instant now, DiallingId id) {
       const DialId dial_id{next_id_++};
       dials_[dial_id] = {id, dial->dial, dial->way.carrier};
       found->second.dials[dial->dial] = dial_id;
+      reachability_.note_contact(now, dial->remote.address);
       put(DialTcp{dial_id, dial->remote, dial->way.carrier, dial->way.tls_name, dial->way.http_host,
                   found->second.peer});
     } else if (auto* circuit = std::get_if<Reacher::DialCircuit>(&*event)) {
@@ -119,6 +120,8 @@ void NodeCore::tell_reached(Instant now, const DialOwner& owner, const Dialling&
     directory_clients_.handle_connected(now, *server, connection);
   } else if (const auto* attempt = std::get_if<relay::AttemptId>(&owner)) {
     handle_keeper_connected(now, *attempt, connection);
+  } else if (std::holds_alternative<PartnerOf>(owner)) {
+    dial_backs_.handle_partner_reached(now, dialling.peer, connection.has_value());
   } else if (const OperationId operation = std::get<OperationId>(owner); !connection) {
     end_connect(now, operation, std::unexpected(connection.error()));
   } else {
@@ -189,6 +192,8 @@ void NodeCore::close_all(Instant now) {
     end_connect(now, id, fail(Errc::cancelled));
   }
   directory_clients_.stop(now);
+  reachability_.stop(now);
+  dial_backs_.stop();
   for (const relay::KeptRelay& kept : keeper_.snapshot().relays) keeper_.remove_relay(kept.relay);
   drain_keeper(now);
   settle(now);
@@ -297,7 +302,7 @@ OperationId NodeCore::open_app_stream(Instant now, ConnectionId connection, cons
 void NodeCore::accept_app_protocol(Instant now, const std::string& protocol) {
   if (!app_protocols_.insert(protocol).second) return;
   protocols_.push_back(protocol);
-  push_identify(now);
+  push_identify();
   settle(now);
 }
 

@@ -322,13 +322,17 @@ TEST_F(NodeCoreTest, the_longest_idle_inbound_connection_gives_its_place_when_th
   const ConnectionId idle = connect();
   holder.core->handle_accepted(now, ConnectionId{77}, Endpoint(), other);  // still in its handshake
   now = now + 1s;
-  EXPECT_TRUE(holder.core->admits(now, other));
+  ASSERT_TRUE(holder.core->admits(now, other));
+  holder.core->handle_not_accepted(other);  // it never said that it speaks libp2p
+  EXPECT_EQ(holder.core->snapshot().connections, 2U);
+  ASSERT_TRUE(holder.core->admits(now, other));
+  holder.core->handle_accepted(now, ConnectionId{78}, Endpoint(), other);
   settle();
   const auto closes = holder.all<CloseConnection>();
   ASSERT_EQ(closes.size(), 1U);
   EXPECT_EQ(closes.front()->connection, idle);
   EXPECT_TRUE(closes.front()->is_graceful);
-  EXPECT_EQ(holder.core->snapshot().connections, 1U);
+  EXPECT_EQ(holder.core->snapshot().connections, 2U);
 }
 
 TEST_F(NodeCoreTest, a_connection_in_use_keeps_its_place) {

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "base/accept_limiter.hpp"
+#include "node/dial_back_service.hpp"
 #include "node/ids.hpp"
 #include "node/link_path.hpp"
+#include "proto/autonat/reachability_prober.hpp"
 #include "proto/connection/connection.hpp"
 #include "proto/directory/publisher.hpp"
 #include "proto/directory/server.hpp"
@@ -39,6 +41,8 @@ struct NodeStatus {
   std::size_t operations = 0;
   std::size_t store_streams = 0;
   AcceptLimiter::Status accepts;
+  autonat::ProberStatus reachability;  // whether others reach this node
+  DialBackStatus dial_backs;           // what it does to tell others
   NodeRoles roles;
   std::vector<BootstrapStatus> bootstraps;
   std::vector<relay::KeptRelay> reservations;  // that this node has at relays

@@ -19,6 +19,7 @@
 #include "wire/hash256.hpp"
 #include "wire/manifest.hpp"
 #include "wire/multiaddr.hpp"
+#include "wire/turn_credential_message.hpp"
 
 namespace dig::node {
 
@@ -31,6 +32,8 @@ struct DialTcp {  // answered by handle_dialled or handle_dial_failed
   std::string tls_name{};
   std::string http_host{};
   PeerId peer{};  // who is expected there
+  // Otherwise from the listening port where that can be, which helps both ends to be found behind NATs.
+  bool is_from_fresh_port = false;
 };
 struct CancelDial {
   DialId dial;
@@ -79,6 +82,12 @@ struct DiskRequest {
 struct PersistDirectory {  // all of it durably, or nothing
   directory::PersistToken token;
   std::vector<store::DirectoryChange> changes;
+};
+
+// --- requests to the shell: the TURN server ------------------------------------------------------------------------
+struct ServeTurn {  // new allocations are named under these addresses
+  std::optional<IpAddress> relay_v4;
+  std::optional<IpAddress> relay_v6;
 };
 
 // What this node publishes was signed with this sequence number, and the next life must begin behind it.
@@ -163,6 +172,10 @@ struct HoldersFound {
   std::vector<Error> errors;  // of bootstrap servers, with the last
   bool is_last = false;
 };
+struct TurnCredentialsEnded {  // answers ask_turn_credentials()
+  OperationId operation;
+  Result<TurnCredentials> result;
+};
 struct AppStreamOpened {  // answers open_stream()
   OperationId operation;
   ConnectionId connection;
@@ -188,10 +201,10 @@ struct AppWritten {
   Result<void> result;
 };
 
-using NodeOutput =
-    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory, SequenceUsed,
-                 NodeFact, AttemptsCompleted, PathChosen, ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete,
-                 FetchEnded, HoldersFound, AppStreamOpened, AppStreamAccepted, AppRead, AppWritten>;
+using NodeOutput = std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory,
+                                SequenceUsed, ServeTurn, NodeFact, AttemptsCompleted, PathChosen, ConnectEnded,
+                                PingEnded, FetchProgressed, FetchWantedComplete, FetchEnded, HoldersFound,
+                                TurnCredentialsEnded, AppStreamOpened, AppStreamAccepted, AppRead, AppWritten>;
 
 // Where the parts of the core put what is to be done and told.
 class OutputSink {

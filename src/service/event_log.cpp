@@ -54,6 +54,16 @@ struct NodeEventLog {
   void operator()(const dignet::ReservationLost& event) const {
     log.warn("reservation_lost" + field("relay", event.relay_peer_id) + field("reason", event.reason.message()));
   }
+  void operator()(const dignet::TurnRoleChanged& event) const {
+    log.info(std::string("turn_role ") + (event.is_on ? "on" : "off") + field("kind", event.kind) +
+             field("why", event.why));
+    for (const std::string& server : event.servers) log.info("turn_server" + field("uri", server));
+  }
+  void operator()(const dignet::ReachabilityChanged& event) const {
+    log.info("reachability" + field("family", event.family) + field("verdict", event.verdict) +
+             field("servers", std::to_string(event.servers)) + (event.has_stranger ? " stranger" : ""));
+    for (const std::string& address : event.addresses) log.debug("reachable" + field("address", address));
+  }
   void operator()(const dignet::Warning& event) const {
     log.warn("warning" + field("code", event.error.info().code) + field("detail", event.error.message()));
   }

@@ -95,6 +95,18 @@ struct NodeEventForm {
     append_error(out, event.reason);
     return out;
   }
+  json::object operator()(const dignet::TurnRoleChanged& event) const {
+    return {{"event", "turn_role"},
+            {"state", event.is_on ? "on" : "off"},
+            {"kind", text(event.kind)},
+            {"servers", texts(event.servers)},
+            {"why", text(event.why)}};
+  }
+  json::object operator()(const dignet::ReachabilityChanged& event) const {
+    return {{"event", "reachability"},        {"family", text(event.family)},
+            {"verdict", text(event.verdict)}, {"addresses", texts(event.addresses)},
+            {"servers", event.servers},       {"stranger", event.has_stranger}};
+  }
   json::object operator()(const dignet::Warning& event) const {
     json::object out{{"event", "warning"}};
     append_error(out, event.error);

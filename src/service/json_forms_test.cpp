@@ -91,6 +91,23 @@ TEST(JsonForms, WhatAPeerSaysCannotReachATerminal) {
   EXPECT_EQ(event.at("addresses").as_array().size(), 64U);
 }
 
+TEST(JsonForms, TheTurnRoleSaysWhereAndWhy) {
+  EXPECT_EQ(to_line(node_event_form(dignet::TurnRoleChanged{
+                .is_on = true, .kind = "pair", .servers = {"turn:192.0.2.1:4001"}, .why = "it can be reached"})),
+            R"({"event":"turn_role","state":"on","kind":"pair","servers":["turn:192.0.2.1:4001"],)"
+            R"("why":"it can be reached"})");
+}
+
+TEST(JsonForms, AReachabilityEventHasTheFieldsOfTheContractInTheirOrder) {
+  const dignet::ReachabilityChanged event{.family = "ipv4",
+                                          .verdict = "reachable",
+                                          .addresses = {"/ip4/192.0.2.1/tcp/4001"},
+                                          .servers = 3,
+                                          .has_stranger = true};
+  EXPECT_EQ(to_line(node_event_form(event)), R"({"event":"reachability","family":"ipv4","verdict":"reachable",)"
+                                             R"("addresses":["/ip4/192.0.2.1/tcp/4001"],"servers":3,"stranger":true})");
+}
+
 TEST(JsonForms, EveryCodeIsFoundByItsText) {
   EXPECT_EQ(find_error("DN-CTL-002"), Errc::not_running);
   EXPECT_EQ(find_error("DN-GEN-001"), Errc::internal);

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t k_max_file = 1024 * 1024;
 constexpr std::size_t k_max_list = 64;
+constexpr double k_max_amount = 1'000'000;
 
 // The settings that are a list or a text as it stands.
 struct ListKey {
@@ -42,10 +43,20 @@ constexpr TextKey k_texts[] = {{"tiers", "DIGNET_TIERS", &Settings::tiers},
                                {"no-proxy", "DIGNET_NO_PROXY", &Settings::no_proxy},
                                {"redis", "DIGNET_REDIS", &Settings::redis}};
 
+struct NumberKey {
+  std::string_view key;
+  const char* variable;
+  std::optional<double> Settings::* member;
+};
+constexpr NumberKey k_numbers[] = {
+    {"turn-max-mbps", "DIGNET_TURN_MAX_MBPS", &Settings::turn_max_mbps},
+    {"turn-max-gb-per-month", "DIGNET_TURN_MAX_GB_PER_MONTH", &Settings::turn_max_gb_per_month}};
+
 std::vector<std::string_view> all_keys() {
-  std::vector<std::string_view> keys{"port", "log-level", "color"};
+  std::vector<std::string_view> keys{"port", "log-level", "color", "no-turn"};
   for (const ListKey& list : k_lists) keys.push_back(list.key);
   for (const TextKey& text : k_texts) keys.push_back(text.key);
+  for (const NumberKey& number : k_numbers) keys.push_back(number.key);
   return keys;
 }
 
@@ -78,6 +89,17 @@ Result<std::vector<std::string>> list_of(std::string_view key, const toml::node&
   return out;
 }
 
+Result<double> amount_of(std::string_view key, std::optional<double> number) {
+  if (number && *number >= 0 && *number <= k_max_amount) return *number;
+  return fail(Errc::bad_config, std::string(key) + " must be a number from 0 to 1000000");
+}
+
+Result<bool> truth_of(std::string_view key, std::string_view text) {
+  if (text == "true") return true;
+  if (text == "false") return false;
+  return fail(Errc::bad_config, std::string(key) + " must be true or false");
+}
+
 Result<void> apply(Settings& settings, std::string_view key, const toml::node& value) {
   if (const auto list = std::ranges::find(k_lists, key, &ListKey::key); list != std::end(k_lists)) {
     DIG_TRY(settings.*list->member, list_of(key, value));
@@ -87,7 +109,14 @@ Result<void> apply(Settings& settings, std::string_view key, const toml::node& v
     DIG_TRY(settings.*text->member, text_of(key, value));
     return {};
   }
-  if (key == "port") {
+  if (const auto number = std::ranges::find(k_numbers, key, &NumberKey::key); number != std::end(k_numbers)) {
+    DIG_TRY(settings.*number->member, amount_of(key, value.is_number() ? value.value<double>() : std::nullopt));
+    return {};
+  }
+  if (key == "no-turn") {
+    if (!value.is_boolean()) return fail(Errc::bad_config, "no-turn must be true or false");
+    settings.no_turn = value.value<bool>();
+  } else if (key == "port") {
     const auto port = value.is_integer() ? value.value<std::int64_t>() : std::nullopt;
     if (!port || *port < 0 || *port > 65535) return fail(Errc::bad_config, "port must be a number from 0 to 65535");
     settings.port = static_cast<std::uint16_t>(*port);
@@ -119,6 +148,26 @@ std::vector<std::string> split_at_commas(std::string_view text) {
 
 std::unexpected<Error> in_variable(const char* variable, const Error& error) {
   return fail(Errc::bad_config, std::string(variable) + ": " + error.detail());
+}
+
+Result<void> read_turn_limits(Settings& settings, const Environment& environment) {
+  for (const NumberKey& key : k_numbers) {
+    const auto text = environment(key.variable);
+    if (!text) continue;
+    double number = 0;
+    const char* const end = text->data() + text->size();
+    const auto [rest, error] = std::from_chars(text->data(), end, number);
+    const bool is_whole = error == std::errc() && rest == end;
+    const auto amount = amount_of(key.key, is_whole ? std::optional(number) : std::nullopt);
+    if (!amount) return in_variable(key.variable, amount.error());
+    settings.*key.member = *amount;
+  }
+  if (const auto text = environment("DIGNET_NO_TURN")) {
+    const auto truth = truth_of("no-turn", *text);
+    if (!truth) return in_variable("DIGNET_NO_TURN", truth.error());
+    settings.no_turn = *truth;
+  }
+  return {};
 }
 
 }  // namespace
@@ -169,6 +218,7 @@ Result<Settings> settings_from_environment(const Environment& environment) {
     if (const auto text = environment(list.variable)) settings.*list.member = split_at_commas(*text);
   }
   for (const TextKey& text : k_texts) settings.*text.member = environment(text.variable);
+  DIG_CHECK(read_turn_limits(settings, environment));
   // What other programs of this user's go by.
   for (const char* const variable : {"HTTPS_PROXY", "https_proxy"}) {
     if (!settings.proxy) settings.proxy = environment(variable);
@@ -196,6 +246,8 @@ Settings merge(Settings over, Settings under) {
   pick(over.port, under.port);
   for (const ListKey& list : k_lists) pick(over.*list.member, under.*list.member);
   for (const TextKey& text : k_texts) pick(over.*text.member, under.*text.member);
+  for (const NumberKey& number : k_numbers) pick(over.*number.member, under.*number.member);
+  pick(over.no_turn, under.no_turn);
   pick(over.log_level, under.log_level);
   pick(over.color, under.color);
   return over;

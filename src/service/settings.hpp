@@ -25,6 +25,10 @@ struct Settings {
   std::optional<std::string> tiers;
   std::optional<std::string> log_level;
   std::optional<std::string> color;
+  // Being a TURN server for peers.
+  std::optional<bool> no_turn;
+  std::optional<double> turn_max_mbps;          // megabits a second of all together; 0: no limit
+  std::optional<double> turn_max_gb_per_month;  // 10^9 bytes; 0: no limit
   // STUN and TURN servers.
   std::optional<std::vector<std::string>> stun;  // URIs
   std::optional<std::vector<std::string>> turn;  // URIs, with one login for all
@@ -48,6 +52,9 @@ inline constexpr std::string_view k_color_modes[] = {"auto", "always", "never"};
 // DIGNET_LOG_LEVEL, DIGNET_COLOR, DIGNET_STUN, DIGNET_TURN, DIGNET_TURN_USER, DIGNET_TURN_PASS, DIGNET_CATALOGUE,
 // DIGNET_CA, DIGNET_PROXY, DIGNET_NO_PROXY, DIGNET_REDIS; behind the last two HTTPS_PROXY and NO_PROXY, in capitals or
 // not, as other programs take them. Errors: bad_config.
+// DIGNET_CA, DIGNET_PROXY, DIGNET_NO_PROXY; behind the last two HTTPS_PROXY and NO_PROXY, in capitals or not, as other
+// programs take them. DIGNET_NO_TURN (true or false), DIGNET_TURN_MAX_MBPS, DIGNET_TURN_MAX_GB_PER_MONTH. Errors:
+// bad_config.
 [[nodiscard]] Result<Settings> settings_from_environment(const Environment& environment);
 // Each setting from `over` if it has it, else from `under`.
 [[nodiscard]] Settings merge(Settings over, Settings under);

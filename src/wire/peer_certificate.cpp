@@ -15,7 +15,9 @@ constexpr UnixTime k_from{946'684'800};                                       //
 constexpr std::chrono::seconds k_validity{4'102'444'800LL - k_from.seconds};  // until 2100-01-01
 
 Bytes signed_text(BytesView spki) {
-  Bytes text = to_bytes(as_bytes(k_prefix));
+  Bytes text;
+  text.reserve(k_prefix.size() + spki.size());
+  append(text, as_bytes(k_prefix));
   append(text, spki);
   return text;
 }

@@ -85,6 +85,8 @@ class TurnTest(TurnCase):
         self.assertEqual(ready["roles"], ["stun", "turn"])
         self.assertEqual(ready["relay_addresses"], ["127.0.0.1"])
         self.assertEqual(ready["pid"], running.process.pid)
+        seen_by_everybody = pathlib.Path(f"/proc/{ready['pid']}/cmdline").read_bytes()
+        self.assertIn(b"alice:******", seen_by_everybody)
         running.stop()
         self.assertEqual(running.wait(), 0)
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A js-libp2p node with TCP, WebSocket, Noise, yamux, identify, ping and circuit relay v2, for the interop tests and the benchmarks.
+// A js-libp2p node with TCP, WebSocket, Noise, yamux, identify, ping, circuit relay v2 and AutoNAT v2, for the interop
+// tests and the benchmarks.
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
+import { autoNATv2 } from '@libp2p/autonat-v2'
 import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { generateKeyPair, publicKeyToProtobuf } from '@libp2p/crypto/keys'
 import { identify, identifyPush } from '@libp2p/identify'
@@ -41,15 +43,18 @@ async function make_identity (kind) {
 }
 
 // Returns the node and the PeerId that others know it by. `role` is 'relay', 'websocket' to listen for WebSockets alone,
-// or 'at' with the address of a relay to be reached through.
-export async function make_js_node (kind = 'ed25519', role = undefined, relay = undefined) {
+// 'at' with the address of a relay to be reached through, or 'on' with the address to listen on, to be found out about by
+// AutoNAT v2.
+export async function make_js_node (kind = 'ed25519', role = undefined, address = undefined) {
   const { key, wire_key, peer_id } = await make_identity(kind)
   const with_wire_key = make => components => make(new Proxy(components, {
     get: (target, name) => name === 'privateKey' ? wire_key : target[name]
   }))
+  const listen = [role === 'on' ? address : `/ip4/127.0.0.1/tcp/0${role === 'websocket' ? '/ws' : ''}`,
+    ...role === 'at' ? [`${address}/p2p-circuit`] : []]
   const node = await createLibp2p({
     privateKey: key,
-    addresses: { listen: [`/ip4/127.0.0.1/tcp/0${role === 'websocket' ? '/ws' : ''}`, ...role === 'at' ? [`${relay}/p2p-circuit`] : []] },
+    addresses: { listen },
     transports: [tcp(), webSockets(), circuitRelayTransport()],
     connectionEncrypters: [with_wire_key(noise())],
     streamMuxers: [yamux()],
@@ -57,7 +62,8 @@ export async function make_js_node (kind = 'ed25519', role = undefined, relay = 
       identify: with_wire_key(identify()),
       identifyPush: with_wire_key(identifyPush()),
       ping: ping({ runOnLimitedConnection: true }),
-      ...role === 'relay' ? { relay: circuitRelayServer() } : {}
+      ...role === 'relay' ? { relay: circuitRelayServer() } : {},
+      ...role === 'on' ? { autonat: autoNATv2() } : {}
     },
     // By itself js-libp2p takes 5 connections a second from one host and hides private addresses from dialling.
     connectionManager: { inboundConnectionThreshold: 1000, maxIncomingPendingConnections: 100 },

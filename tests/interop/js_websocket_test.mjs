@@ -2,6 +2,7 @@
 // libp2p over WebSocket (/ws, /tls/ws) with js-libp2p in Node.js and in headless Chromium. Everything waits for an event
 // with a deadline; nothing sleeps.
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, describe, before, after } from 'node:test'
@@ -81,15 +82,17 @@ describe('our listener', () => {
       entryPoints: [join(import.meta.dirname, 'clients/browser_peer.mjs')], bundle: true, format: 'iife',
       globalName: 'peer', platform: 'browser', target: 'es2022', write: false, logLevel: 'error'
     })
+    // A page of a secure origin, as Web Crypto asks for, that may open a WebSocket without TLS, and to this host: only one
+    // from here is all of that.
+    const pages = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end('<!doctype html>'))
+    await new Promise(resolve => pages.listen(0, '127.0.0.1', resolve))
     const browser = await chromium.launch({
       executablePath: '/usr/bin/chromium', // Debian's
       args: ['--disable-gpu', '--disable-quic']
     })
     try {
       const page = await browser.newPage()
-      // A page of a secure origin, as Web Crypto asks for, that may open a WebSocket without TLS: only localhost is both.
-      await page.route('http://localhost/', route => route.fulfill({ contentType: 'text/html', body: '<!doctype html>' }))
-      await page.goto('http://localhost/')
+      await page.goto(`http://127.0.0.1:${pages.address().port}/`)
       await page.addScriptTag({ content: bundle.text })
       const result = await page.evaluate(([address, protocol]) => globalThis.peer.talk(address, protocol, 300_000),
         [over('/ws', ours), echo_protocol])
@@ -100,6 +103,7 @@ describe('our listener', () => {
       assert.match((await ours.next('connected')).address, /\/ws$/)
     } finally {
       await browser.close()
+      pages.close()
     }
   })
 })

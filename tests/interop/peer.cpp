@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our end of the interop tests: takes commands from stdin, one a line, and prints what happens as JSON lines. peer.mjs
 // is the foreign end and speaks the same language.
-//   interop_peer HOME [relay | at ADDRESS]
+//   interop_peer HOME [relay | at ADDRESS | on ADDRESS | public ADDRESS]
 //   handle PROTOCOL | dial ADDRESS | ping | echo STREAMS BYTES PROTOCOL | close | quit
-// With `relay` it relays circuits for others, with `at` it is to be reached through the relay there. `handle` answers
-// streams of a protocol with what comes on them; `echo` opens streams of it and checks the answers.
+// With `relay` it relays circuits for others, with `at` it is to be reached through the relay there; with `on` it
+// listens there, and with `public` it does and knows that it can be reached. `handle` answers streams of a protocol
+// with what comes on them; `echo` opens streams of it and checks the answers.
 #include <poll.h>
 #include <unistd.h>
 
@@ -186,6 +187,11 @@ class Peer {
                ",\"observed\":" + quote(identified->observed_address));
     } else if (const auto* changed = std::get_if<dignet::ListenAddressesChanged>(&event)) {
       tell("addresses", "\"addresses\":" + quote(changed->addresses));
+    } else if (const auto* reached = std::get_if<dignet::ReachabilityChanged>(&event)) {
+      tell("reachability", "\"family\":" + quote(reached->family) + ",\"verdict\":" + quote(reached->verdict) +
+                               ",\"addresses\":" + quote(reached->addresses) +
+                               ",\"servers\":" + std::to_string(reached->servers) +
+                               ",\"stranger\":" + (reached->has_stranger ? "true" : "false"));
     } else if (const auto* lost = std::get_if<dignet::ReservationLost>(&event)) {
       tell_failure("reservation_lost", lost->reason);
     } else if (const auto* disconnected = std::get_if<dignet::PeerDisconnected>(&event)) {
@@ -253,9 +259,12 @@ int main(int argc, char** argv) {
   if (words.size() < 2) return 2;
   dignet::NodeOptions options;
   options.home = words[1];
-  options.is_relay = words.size() > 2 && words[2] == std::string_view("relay");
-  if (words.size() > 3) options.relays = {words[3]};
+  const std::string_view role = words.size() > 2 ? words[2] : "";
+  options.is_relay = role == "relay";
+  options.forces_roles = role == "relay" || role == "public";
   options.listen_addresses = {"/ip4/127.0.0.1/tcp/0"};
+  if (role == "at" && words.size() > 3) options.relays = {words[3]};
+  if ((role == "on" || role == "public") && words.size() > 3) options.listen_addresses = {words[3]};
   auto node = dignet::Node::create(std::move(options));
   if (!node) {
     tell_failure("failed", node.error());

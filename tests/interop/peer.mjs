@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The foreign end of the interop tests: js-libp2p under the commands of peer.cpp, and those of bench/js_pair.mjs.
-//   node peer.mjs KEY [relay | websocket | at ADDRESS]      commands of peer.cpp | send BYTES | cpu
+//   node peer.mjs KEY [relay | websocket | at ADDRESS | on ADDRESS]      commands of peer.cpp | send BYTES | cpu | verified
 import { createHash, randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -101,6 +101,15 @@ async function dial (address) {
   return { peer_id: dialled.remotePeer.toString(), connect_ms: performance.now() - started }
 }
 
+// What AutoNAT has found out about the addresses of this node, those that are proven and those that are not yet.
+function tell_verified () {
+  const proven = node.getMultiaddrs().map(String)
+  const asked = [...node.services.autonat.client.dialResults.values()].map(({ multiaddr, success, failure }) => ({
+    address: String(multiaddr), success, failure
+  }))
+  tell('verified', { proven, asked })
+}
+
 const commands = {
   dial: address => report('dialled', () => dial(address)),
   ping: () => report('pinged', async () => ({ rtt_ms: await node.services.ping.ping(connection.remotePeer) })),
@@ -108,6 +117,7 @@ const commands = {
   echo: (streams, bytes, protocol) => run_echo(Number(streams), Number(bytes), protocol),
   send: bytes => report('sent', () => send_raw(Number(bytes))),
   cpu: tell_cpu,
+  verified: tell_verified,
   close: () => connection.close(),
   quit: async () => { await node.stop(); process.exit(0) }
 }

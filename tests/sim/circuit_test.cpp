@@ -27,6 +27,7 @@ class Circuits : public ::testing::Test {
   }
   static void be_relay(Host& relay) {
     relay.run([](Instant now, node::NodeCore& core) {
+      core.force_roles(now, true);
       core.set_relay(now, true);
       return 0;
     });

@@ -134,7 +134,7 @@ TEST_F(Crowd, WhoVanishesIsForgottenAndTheOthersStay) {
 class Forger {
  public:
   Forger(World& world, Host& self, const Host& bootstrap) : world_(world), self_(self) {
-    self_.on_app_fact([this](const node::NodeOutput& fact) { handle(fact); });
+    self_.on_output([this](const node::NodeOutput& fact) { handle(fact); });
     const auto dial = self_.connect(bootstrap.peer_id(), {bootstrap.address()});
     EXPECT_TRUE(world_.run_until([&] { return self_.connected(dial) != nullptr; }, 1min));
     connection_ = self_.connected(dial)->result.value().connection;

@@ -21,13 +21,17 @@ class Directory : public ::testing::Test {
       return core.add_bootstrap(now, bootstrap.peer_id(), {bootstrap.address()});
     }));
   }
-  // The holder says what it is and has; `last_sequence` is of its earlier life.
+  // The holder says what it is and has, and when it was proven to be there also where; `last_sequence` is of its
+  // earlier life.
   void publish(Host& holder, std::uint64_t last_sequence = 0) {
     holder.run([&](Instant now, node::NodeCore& core) {
       core.start_publishing(now, last_sequence);
       core.set_stores(now, {scenario.store.id});
       return 0;
     });
+    EXPECT_TRUE(scenario.world.run_until(
+        [&] { return holder.snapshot().reachability.v4 == autonat::Verdict::reachable; }, 1min));
+    scenario.world.run_for(10s);  // what changes is published together
   }
   const Host::Search& search(Host& asker) {
     const auto operation =

@@ -43,7 +43,7 @@ void DialBackOrderServer::drain(Instant now) {
     result_ = std::unexpected(std::move(*order).error());
     return;
   }
-  const auto remote = dialable((*order)->address, (*order)->peer, policy_);
+  const auto remote = dialable((*order)->address, (*order)->peer, std::nullopt, policy_);
   if (!remote) return report(DialBackOutcome::not_tried);
   dial_deadline_ = now + k_ordered_dial;
   result_ = WantDialBack{(*order)->peer, (*order)->address.without_peer_id(), *remote, (*order)->nonce};

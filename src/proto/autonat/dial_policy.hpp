@@ -21,8 +21,10 @@ struct DialPolicy {
 
 // Where to dial, or nothing when the address must not or cannot be dialled: it is no TCP address of this family, not of
 // the public Internet (autonat-v2: "SHOULD NOT dial any private address"), has no port, or names a peer other than
-// `client`.
+// `client`. One exception: an address of a private network or of loopback is dialled when it is the one where the
+// client itself was seen (`observed`; absent: nobody has seen it). The client is in the same network then, and nobody
+// else is hit.
 [[nodiscard]] std::optional<Endpoint> dialable(const Multiaddr& address, const PeerId& client,
-                                               const DialPolicy& policy);
+                                               const std::optional<IpAddress>& observed, const DialPolicy& policy);
 
 }  // namespace dig::autonat

@@ -11,10 +11,10 @@ namespace {
 
 class DialPolicyTest : public ::testing::Test {
  protected:
-  bool allows(const std::string& text, const DialPolicy& policy = {}) const {
+  bool allows(const std::string& text, const DialPolicy& policy = {}, const std::string& seen_at = "9.9.9.9") const {
     const auto address = Multiaddr::parse(text);
     EXPECT_TRUE(address) << text;
-    return dialable(*address, client, policy).has_value();
+    return dialable(*address, client, IpAddress::parse(seen_at).value(), policy).has_value();
   }
 
   SeededRng rng{1};
@@ -25,7 +25,8 @@ class DialPolicyTest : public ::testing::Test {
 TEST_F(DialPolicyTest, DialsTcpAddressesOfTheInternet) {
   EXPECT_TRUE(allows("/ip4/8.8.8.8/tcp/4001"));
   EXPECT_TRUE(allows("/ip6/2a00::1/tcp/443"));
-  EXPECT_EQ(dialable(Multiaddr::parse("/ip4/8.8.8.8/tcp/4001").value(), client, {}), Endpoint::parse("8.8.8.8:4001"));
+  EXPECT_EQ(dialable(Multiaddr::parse("/ip4/8.8.8.8/tcp/4001").value(), client, {}, {}),
+            Endpoint::parse("8.8.8.8:4001"));
 }
 
 TEST_F(DialPolicyTest, DialsNothingElse) {
@@ -55,7 +56,7 @@ TEST_F(DialPolicyTest, DialsNothingElse) {
                            "/dns4/example.org/tcp/4001"}) {
     EXPECT_FALSE(allows(text)) << text;
   }
-  EXPECT_FALSE(dialable(Multiaddr(), client, {}));
+  EXPECT_FALSE(dialable(Multiaddr(), client, {}, {}));
 }
 
 TEST_F(DialPolicyTest, DialsTheClientAndNobodyElse) {
@@ -76,6 +77,19 @@ TEST_F(DialPolicyTest, DialsPrivateAddressesWhereTheOwnerSaysSo) {
   EXPECT_TRUE(allows("/ip4/10.1.2.3/tcp/4001", policy));
   EXPECT_FALSE(allows("/ip4/10.1.2.3/tcp/0", policy));
   EXPECT_FALSE(allows("/ip4/224.0.0.1/tcp/4001", policy));
+}
+
+TEST_F(DialPolicyTest, DialsAPrivateAddressWhereTheClientWasSeenAndOnlyThere) {
+  EXPECT_TRUE(allows("/ip4/10.1.2.3/tcp/4001", {}, "10.1.2.3"));
+  EXPECT_TRUE(allows("/ip4/127.0.0.1/tcp/4001", {}, "127.0.0.1"));
+  EXPECT_TRUE(allows("/ip4/203.0.113.1/tcp/4001", {}, "203.0.113.1"));
+  EXPECT_TRUE(allows("/ip6/fd00::1/tcp/4001", {.has_v6 = false}, "fd00::1")) << "it has come that way";
+  EXPECT_FALSE(allows("/ip4/10.1.2.4/tcp/4001", {}, "10.1.2.3"));
+  EXPECT_FALSE(allows("/ip4/127.0.0.2/tcp/4001", {}, "127.0.0.1"));
+  EXPECT_FALSE(allows("/ip4/10.1.2.3/tcp/0", {}, "10.1.2.3"));
+  EXPECT_FALSE(allows("/ip4/224.0.0.1/tcp/4001", {}, "224.0.0.1"));
+  EXPECT_FALSE(allows("/ip4/169.254.0.1/tcp/4001", {}, "169.254.0.1"));
+  EXPECT_FALSE(dialable(Multiaddr::parse("/ip4/10.1.2.3/tcp/4001").value(), client, {}, {}));
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ Result<void> DialRequestServer::handle_frame(Instant now, BytesView frame) {
 void DialRequestServer::handle_request(Instant now, const DialRequest& request) {
   std::optional<Endpoint> remote;
   while (index_ < request.addresses.size()) {
-    remote = dialable(request.addresses[index_], peer_, policy_);
+    remote = dialable(request.addresses[index_], peer_, observed_, policy_);
     if (remote) break;
     ++index_;
   }

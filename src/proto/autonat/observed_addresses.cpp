@@ -2,13 +2,21 @@
 #include "proto/autonat/observed_addresses.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace dig::autonat {
+namespace {
+
+// Those who can see the same address of ours.
+using Realm = std::pair<IpFamily, AddressScope>;
+Realm realm_of(const IpAddress& address) { return {address.family(), scope_of(address)}; }
+
+}  // namespace
 
 void ObservedAddresses::observe(Instant now, const Observation& observation) {
   // Over IPv4 an observer sees our IPv4 address.
   if (observation.observer.family() != observation.observed.address.family()) return;
-  if (!stun::is_usable(observation.observed, limits_.addresses)) return;
+  if (observation.observed.port == 0 || !is_same_scope(observation.observer, observation.observed.address)) return;
   const auto prefix = AcceptLimiter::prefix_of(observation.observer);
   const auto found = votes_.find(prefix);
   if (found == votes_.end() && votes_.size() >= limits_.max_votes) {
@@ -31,15 +39,15 @@ std::size_t ObservedAddresses::wanted_of(std::size_t observers) const {
 
 std::vector<ObservedAddress> ObservedAddresses::addresses(Instant now) const {
   std::map<Endpoint, std::size_t> counts;
-  std::map<IpFamily, std::size_t> observers;
+  std::map<Realm, std::size_t> observers;
   for (const auto& [prefix, vote] : votes_) {
     if (!vote.is_listening_port || !is_alive(vote, now)) continue;
     ++counts[vote.observed];
-    ++observers[vote.observed.address.family()];
+    ++observers[realm_of(vote.observed.address)];
   }
   std::vector<ObservedAddress> found;
   for (const auto& [endpoint, votes] : counts) {
-    if (votes >= wanted_of(observers[endpoint.address.family()])) found.push_back({endpoint, votes});
+    if (votes >= wanted_of(observers[realm_of(endpoint.address)])) found.push_back({endpoint, votes});
   }
   std::ranges::stable_sort(found, std::greater(), &ObservedAddress::votes);
   return found;
@@ -47,15 +55,15 @@ std::vector<ObservedAddress> ObservedAddresses::addresses(Instant now) const {
 
 std::vector<ObservedHost> ObservedAddresses::hosts(Instant now) const {
   std::map<IpAddress, std::size_t> counts;
-  std::map<IpFamily, std::size_t> observers;
+  std::map<Realm, std::size_t> observers;
   for (const auto& [prefix, vote] : votes_) {
     if (!is_alive(vote, now)) continue;
     ++counts[vote.observed.address];
-    ++observers[vote.observed.address.family()];
+    ++observers[realm_of(vote.observed.address)];
   }
   std::vector<ObservedHost> found;
   for (const auto& [address, votes] : counts) {
-    if (votes >= wanted_of(observers[address.family()])) found.push_back({address, votes});
+    if (votes >= wanted_of(observers[realm_of(address)])) found.push_back({address, votes});
   }
   std::ranges::stable_sort(found, std::greater(), &ObservedHost::votes);
   return found;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What others say where they see us (identify's observedAddr). Anybody may lie and most see only one side of a NAT, so
 // it is votes that are counted, one for each source prefix of an observer, and what comes out are candidates: addresses
-// worth a probe, nothing to believe in.
+// worth a probe, nothing to believe in. Each scope has its own votes: who is on the Internet sees an address of the
+// Internet, who is in our private network one of that; anything else is no observation.
 //
 // Votes fade after a while and the owner need not say when a connection ends. It says each observation again when an
 // observer identifies again, and clear() when the network has changed.
@@ -14,7 +15,7 @@
 #include "base/accept_limiter.hpp"
 #include "base/endpoint.hpp"
 #include "base/time.hpp"
-#include "proto/stun/response.hpp"
+#include "proto/autonat/address_scope.hpp"
 
 namespace dig::autonat {
 
@@ -44,7 +45,6 @@ class ObservedAddresses {
     // Distinct observers that must agree; all of them, where there are fewer.
     std::size_t wanted_votes = 2;
     Duration lifetime = 2h;  // of a vote
-    stun::AddressPolicy addresses = stun::AddressPolicy::global_only;
   };
 
   ObservedAddresses() : ObservedAddresses(Limits()) {}

@@ -75,12 +75,20 @@ TEST_F(ObservedAddressesTest, AddressesThatCannotBeOursAreIgnored) {
   observe("1.0.0.1", "192.168.1.1:4001");
   observe("1.0.0.2", "127.0.0.1:4001");
   observe("1.0.0.3", "8.8.8.8:0");
-  observe("1.0.0.4", "203.0.113.1:4001");
+  observe("1.0.0.4", "169.254.1.1:4001");
   observe("1.0.0.5", "[2a00::1]:4001");
+  observe("169.254.1.2", "169.254.1.1:4001");
+  observe("192.168.1.2", "8.8.8.8:4001");
   EXPECT_EQ(book.votes(), 0u);
-  book = ObservedAddresses({.addresses = stun::AddressPolicy::any_unicast});
-  observe("1.0.0.1", "192.168.1.1:4001");
-  EXPECT_EQ(book.addresses(now).size(), 1u);
+}
+
+TEST_F(ObservedAddressesTest, EachScopeHasItsOwnVotes) {
+  observe("192.168.1.2", "192.168.1.1:4001");
+  observe("1.0.0.1", "8.8.8.8:4001");
+  observe("127.0.0.1", "127.0.0.1:4001");
+  EXPECT_EQ(book.addresses(now).size(), 3u) << "one observer each is all there are";
+  observe("1.0.0.2", "8.8.4.4:4001");
+  EXPECT_EQ(book.addresses(now).size(), 2u) << "those on the Internet do not agree";
 }
 
 TEST_F(ObservedAddressesTest, VotesFade) {

@@ -5,23 +5,38 @@
 #include <tuple>
 #include <utility>
 
-#include "base/address_class.hpp"
-
 namespace dig::autonat {
+namespace {
+
+struct Usable {
+  Candidate candidate;
+  Endpoint endpoint;
+};
+
+// Those that can be probed, in the order in which they are: what more of the world may dial comes first.
+std::vector<Usable> in_order(std::span<const Candidate> candidates) {
+  std::vector<Usable> usable;
+  for (const Candidate& candidate : candidates) {
+    const Result<Endpoint> endpoint = candidate.address.tcp_endpoint();
+    if (!endpoint || endpoint->port == 0 || scope_of(endpoint->address) == AddressScope::none) continue;
+    usable.push_back({{candidate.address.without_peer_id(), candidate.source, candidate.votes}, *endpoint});
+  }
+  std::ranges::stable_sort(usable, [](const Usable& a, const Usable& b) {
+    return std::tuple(scope_of(b.endpoint.address), a.candidate.source, b.candidate.votes) <
+           std::tuple(scope_of(a.endpoint.address), b.candidate.source, a.candidate.votes);
+  });
+  return usable;
+}
+
+}  // namespace
 
 // --- what there is ---------------------------------------------------------------------------------------------
 
 void ReachabilityProber::set_candidates(Instant now, std::span<const Candidate> candidates) {
   std::vector<Address> before = std::exchange(addresses_, {});
-  std::vector<Candidate> sorted(candidates.begin(), candidates.end());
-  std::ranges::stable_sort(sorted, [](const Candidate& a, const Candidate& b) {
-    return std::tuple(a.source, b.votes) < std::tuple(b.source, a.votes);
-  });
-  for (Candidate& candidate : sorted) {
+  for (auto& [candidate, endpoint] : in_order(candidates)) {
     if (addresses_.size() == limits_.max_candidates) break;
-    candidate.address = candidate.address.without_peer_id();
-    const Result<Endpoint> endpoint = candidate.address.tcp_endpoint();
-    if (!endpoint || !stun::is_usable(*endpoint, limits_.addresses) || find_address(candidate.address)) continue;
+    if (find_address(candidate.address)) continue;
     const auto known =
         std::ranges::find(before, candidate.address, [](const Address& address) { return address.candidate.address; });
     Address& address = addresses_.emplace_back();
@@ -32,7 +47,7 @@ void ReachabilityProber::set_candidates(Instant now, std::span<const Candidate> 
       address.next_round = now;
     }
     address.candidate = std::move(candidate);
-    address.endpoint = *endpoint;
+    address.endpoint = endpoint;
   }
   go_on(now);
 }
@@ -46,8 +61,7 @@ void ReachabilityProber::handle_network_changed(Instant now) {
 }
 
 void ReachabilityProber::add_server(Instant now, const PeerId& server, const IpAddress& remote) {
-  // A server in our own network would see us from inside.
-  if (limits_.addresses == stun::AddressPolicy::global_only && !is_global(remote)) return;
+  if (scope_of(remote) == AddressScope::none) return;
   const auto known = servers_.find(server);
   if (known != servers_.end()) {
     known->second.address = remote;
@@ -56,6 +70,7 @@ void ReachabilityProber::add_server(Instant now, const PeerId& server, const IpA
     if (servers_.size() >= limits_.max_servers && !forget_server()) return;
     servers_.emplace(server, Server{.address = remote});
   }
+  for (Address& address : addresses_) address.is_unanswered = false;
   go_on(now);
 }
 
@@ -201,10 +216,21 @@ bool ReachabilityProber::wants_more(const Address& address) const {
 
 // Whether the server has something to say about the address in this round, now or later.
 bool ReachabilityProber::may_ask(const Server& server, const Address& address) const {
+  const IpAddress& own = address.endpoint.address;
+  if (!server.is_connected || !is_same_scope(server.address, own)) return false;
+  // From our own address it would dial us from inside; on loopback all addresses are, and inside is where it is asked.
+  const AddressScope scope = scope_of(own);
   const Prefix prefix = AcceptLimiter::prefix_of(server.address);
-  // From our own address it would dial us from inside.
-  return server.is_connected && prefix != AcceptLimiter::prefix_of(address.endpoint.address) &&
-         std::ranges::find(address.asked, prefix) == address.asked.end();
+  const bool is_inside = scope == AddressScope::internet ? prefix == AcceptLimiter::prefix_of(own)
+                                                         : scope == AddressScope::local && server.address == own;
+  return !is_inside && std::ranges::find(address.asked, prefix) == address.asked.end();
+}
+
+// With nobody left to ask, what is known must do; if somebody comes, the round goes on.
+bool ReachabilityProber::can_learn_more(Instant now, const Address& address) const {
+  return running(address) > 0 || std::ranges::any_of(servers_, [&](const auto& entry) {
+           return may_ask(entry.second, address) && entry.second.rests_until <= now;
+         });
 }
 
 void ReachabilityProber::ask(Instant now) {
@@ -254,13 +280,10 @@ void ReachabilityProber::conclude(Instant now) {
     const bool has_stranger = std::ranges::find(address.votes, true, &Vote::is_stranger) != address.votes.end();
     if (std::max(successes, failures) >= limits_.wanted_servers) {
       address.is_concluded = true;
-    } else {
-      // With nobody left to ask, what is known must do; if somebody comes, the round goes on.
-      const bool can_learn_more = running(address) > 0 || std::ranges::any_of(servers_, [&](const auto& entry) {
-                                    return may_ask(entry.second, address) && entry.second.rests_until <= now;
-                                  });
-      if (can_learn_more) continue;
+    } else if (can_learn_more(now, address)) {
+      continue;
     }
+    address.is_unanswered = address.votes.empty();
     if (successes > failures) tell(now, address, Verdict::reachable, {successes, has_stranger});
     if (failures > successes) tell(now, address, Verdict::unreachable, {failures, false});
   }
@@ -289,15 +312,26 @@ void ReachabilityProber::tell_reachability() {
 }
 
 Verdict ReachabilityProber::reachability(IpFamily family) const {
-  bool has_any = false;
+  for (const AddressScope scope : {AddressScope::internet, AddressScope::local, AddressScope::loopback}) {
+    const bool is_of_it = std::ranges::any_of(addresses_, [&](const Address& address) {
+      return address.endpoint.address.family() == family && scope_of(address.endpoint.address) == scope &&
+             (address.verdict != Verdict::unknown || !address.is_unanswered);
+    });
+    if (is_of_it) return reachability(family, scope);
+  }
+  return Verdict::unknown;
+}
+
+Verdict ReachabilityProber::reachability(IpFamily family, AddressScope scope) const {
+  bool has_refuted = false;
   bool has_unknown = false;
   for (const Address& address : addresses_) {
-    if (address.endpoint.address.family() != family) continue;
+    if (address.endpoint.address.family() != family || scope_of(address.endpoint.address) != scope) continue;
     if (address.verdict == Verdict::reachable) return Verdict::reachable;
-    has_any = true;
-    has_unknown = has_unknown || address.verdict == Verdict::unknown;
+    has_refuted = has_refuted || address.verdict == Verdict::unreachable;
+    has_unknown = has_unknown || (address.verdict == Verdict::unknown && !address.is_unanswered);
   }
-  return has_any && !has_unknown ? Verdict::unreachable : Verdict::unknown;
+  return has_refuted && !has_unknown ? Verdict::unreachable : Verdict::unknown;
 }
 
 // When a server that must be waited for can be asked. What waits for the end of a probe needs no time.
@@ -323,6 +357,7 @@ std::optional<ReachabilityProber::Event> ReachabilityProber::poll_event() {
 std::optional<Instant> ReachabilityProber::next_timeout() const {
   std::optional<Instant> next = next_question_;
   for (const Probe& probe : probes_) next = earliest(next, probe.deadline);
+  if (servers_.empty()) return next;  // with nobody to ask a round can wait
   for (const Address& address : addresses_) next = earliest(next, address.next_round);
   return next;
 }

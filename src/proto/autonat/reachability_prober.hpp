@@ -7,6 +7,9 @@
 // That an address cannot be reached is what servers say when nothing came, and takes as many of them. Each request is
 // about one address, so that a nonce speaks for one.
 //
+// An address is probed by servers of its own scope (address_scope.hpp): one of the Internet by those on the Internet, a
+// private one by those in private networks, loopback by loopback. Each other would see it from the wrong side.
+//
 // For the owner:
 //   - AskServer: open a dial-request stream to the server with a DialRequestClient, and report its end by
 //     handle_result(). Not over a relayed connection.
@@ -29,8 +32,8 @@
 #include "base/rng.hpp"
 #include "base/strong_id.hpp"
 #include "base/time.hpp"
+#include "proto/autonat/address_scope.hpp"
 #include "proto/autonat/data_budget.hpp"
-#include "proto/stun/response.hpp"
 #include "wire/autonat_message.hpp"
 #include "wire/peer_id.hpp"
 
@@ -75,7 +78,8 @@ struct AddressRefuted {
   Multiaddr address;
   Confidence confidence;
 };
-// Of a family: reachable when one of its addresses is, unreachable when all of them are.
+// Of a family, in the widest scope of which something is known: reachable when one of its addresses is, unreachable
+// when all are of which anybody could say something.
 struct ReachabilityChanged {
   IpFamily family = IpFamily::v4;
   Verdict reachability = Verdict::unknown;
@@ -125,7 +129,6 @@ class ReachabilityProber {
     // Between the rounds of an address: doubled each time, from the beginning when the verdict changes.
     Duration first_interval = 10min;
     Duration max_interval = 6h;
-    stun::AddressPolicy addresses = stun::AddressPolicy::global_only;  // of candidates and servers
   };
   using Event = std::variant<AskServer, AddressConfirmed, AddressRefuted, ReachabilityChanged>;
 
@@ -133,7 +136,7 @@ class ReachabilityProber {
   ReachabilityProber(Rng& rng, const Limits& limits) : rng_(rng), limits_(limits), budget_(limits.dial_data_per_hour) {}
   explicit ReachabilityProber(Rng& rng) : ReachabilityProber(rng, Limits()) {}
 
-  // All candidates there are. Known ones keep what is known; what is no TCP address of the Internet is left out.
+  // All candidates there are. Known ones keep what is known; what is no TCP address of any scope is left out.
   void set_candidates(Instant now, std::span<const Candidate> candidates);
   // Everything may be different now: every address is probed again.
   void handle_network_changed(Instant now);
@@ -173,6 +176,7 @@ class ReachabilityProber {
     std::vector<Prefix> asked;  // each source prefix is asked once in a round, and has one vote
     std::vector<Vote> votes;
     bool is_concluded = false;
+    bool is_unanswered = false;  // a round is over, and nobody had anything to say; no verdict waits for it
     Instant next_round{};
     Duration interval{};
   };
@@ -195,6 +199,7 @@ class ReachabilityProber {
   [[nodiscard]] std::size_t running(const Address& address) const;
   [[nodiscard]] bool wants_more(const Address& address) const;
   [[nodiscard]] bool may_ask(const Server& server, const Address& address) const;
+  [[nodiscard]] bool can_learn_more(Instant now, const Address& address) const;
   [[nodiscard]] bool comes_as_awaited(const Probe& probe, const DialBackArrival& arrival);
 
   void go_on(Instant now);
@@ -208,6 +213,7 @@ class ReachabilityProber {
   void tell(Instant now, Address& address, Verdict verdict, const Confidence& confidence);
   void tell_reachability();
   [[nodiscard]] Verdict reachability(IpFamily family) const;
+  [[nodiscard]] Verdict reachability(IpFamily family, AddressScope scope) const;
   [[nodiscard]] std::optional<Instant> next_question(Instant now) const;
 
   Rng& rng_;

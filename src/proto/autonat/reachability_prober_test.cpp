@@ -172,7 +172,54 @@ TEST_F(ReachabilityProberTest, ServersThatWouldSeeUsFromInsideAreNotAsked) {
   add_server("192.168.1.1");
   add_server("8.8.8.8");
   EXPECT_THAT(asked, IsEmpty());
-  EXPECT_EQ(prober.snapshot().servers, 1u);
+}
+
+TEST_F(ReachabilityProberTest, AnAddressIsProbedByServersOfItsScope) {
+  const auto private_address = Multiaddr::parse("/ip4/192.168.1.2/tcp/4001").value();
+  const auto loopback = Multiaddr::parse("/ip4/127.0.0.1/tcp/4001").value();
+  set({{private_address}, {loopback}, {k_mapped}});
+  add_server("192.168.1.2");
+  EXPECT_THAT(asked, IsEmpty()) << "that is this node itself";
+  add_server("192.168.1.1");
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked.front().request.addresses, std::vector{private_address});
+  respond(take(), k_failed);
+  EXPECT_THAT(told(), ElementsAre("/ip4/192.168.1.2/tcp/4001 refuted by 1", "v4 unreachable"));
+  add_server("127.0.0.1");
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked.front().request.addresses, std::vector{loopback});
+  respond(take(), k_failed);
+  add_server("1.0.0.1");
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked.front().request.addresses, std::vector{k_mapped});
+}
+
+TEST_F(ReachabilityProberTest, TheWidestScopeOfWhichSomethingIsKnownDecides) {
+  const auto private_address = Multiaddr::parse("/ip4/192.168.1.2/tcp/4001").value();
+  set({{private_address}, {k_mapped}});
+  add_server("192.168.1.1");
+  succeed(take());
+  EXPECT_THAT(told(), ElementsAre("/ip4/192.168.1.2/tcp/4001 confirmed by 1", "v4 reachable"));
+  add_server("1.0.0.1");
+  EXPECT_THAT(told(), ElementsAre("v4 unknown")) << "somebody can say it of the Internet";
+  respond(take(), k_failed);
+  EXPECT_THAT(told(), ElementsAre("/ip4/8.8.8.8/tcp/4001 refuted by 1", "v4 unreachable"));
+  EXPECT_EQ(prober.snapshot().v4, Verdict::unreachable);
+}
+
+TEST_F(ReachabilityProberTest, AnAddressOfWhichNobodySaysAnythingKeepsNoVerdictWaiting) {
+  const auto other = Multiaddr::parse("/ip4/8.8.4.4/tcp/4001").value();
+  set({{other}, {k_mapped}});
+  add_server("1.0.0.1");
+  respond(take(), DialResponse{.status = ResponseStatus::dial_refused});
+  pass(6s);
+  respond(take(), k_failed);
+  EXPECT_THAT(told(), ElementsAre("/ip4/8.8.8.8/tcp/4001 refuted by 1", "v4 unreachable"));
+}
+
+TEST_F(ReachabilityProberTest, WithNobodyToAskNothingIsDue) {
+  set_one();
+  EXPECT_FALSE(prober.next_timeout());
 }
 
 TEST_F(ReachabilityProberTest, AClaimThatNothingBearsOutIsALie) {
@@ -372,7 +419,7 @@ TEST_F(ReachabilityProberTest, CandidatesAreProbedInOrderAndOnlyUsableOnes) {
   std::vector<Multiaddr> kept;
   for (const CandidateStatus& candidate : prober.snapshot().candidates) kept.push_back(candidate.address);
   EXPECT_THAT(kept, ElementsAre(at("/ip4/8.8.8.8/tcp/4"), at("/ip4/8.8.8.8/tcp/3"), at("/ip4/8.8.8.8/tcp/2"),
-                                at("/ip4/8.8.8.8/tcp/1")));
+                                at("/ip4/8.8.8.8/tcp/1"), at("/ip4/192.168.1.1/tcp/4001")));
   std::vector<Candidate> many;
   for (int i = 1; i < 100; ++i) many.push_back({at("/ip4/8.8.8.8/tcp/" + std::to_string(i))});
   set(many);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <set>
 
 #include "proto/directory/testing/server_fixture.hpp"
@@ -128,6 +129,31 @@ TEST(DirectoryRoom, ANetworkHasAShareToo) {
   // One that moves within its network takes no second place there.
   EXPECT_TRUE(fixture.register_all(honest[0], {honest[0].signed_record(k_wall_ms + 100)}, source_in(77, "2001:db9:")));
   EXPECT_FALSE(fixture.register_all(honest[1], {honest[1].signed_record(k_wall_ms + 100)}, source_in(77, "2001:db8:")));
+}
+
+// Whoever has a whole network to register random keys from fills the share of that network, and nothing else.
+TEST(DirectoryRoom, AFloodOfRandomKeysCostsNobodyElseAPlace) {
+  const bool is_full = std::getenv("DIGNET_FULL") != nullptr;
+  const std::uint64_t keys = is_full ? 100'000 : 3000;
+  const DirectoryServer::Limits defaults;
+  const std::uint64_t share = is_full ? defaults.max_records_per_network : 500;
+  ServerFixture fixture({.max_records_per_network = share});
+  const auto honest = crowd(fixture, 1, 100, one_each, store_of(1));
+  for (std::uint64_t i = 0; i < keys; ++i) {
+    const TestNode node(10'000 + i);
+    const IpAddress from = IpAddress::v4({198, 51, static_cast<std::uint8_t>(i >> 8U), static_cast<std::uint8_t>(i)});
+    std::ignore =
+        fixture.register_all(node, {node.signed_record(k_wall_ms), node.signed_page(k_wall_ms, 0, {store_of(i)})},
+                             AcceptLimiter::prefix_of(from));
+    fixture.advance(1ms);
+  }
+  const ServerStatus status = fixture.server.snapshot();
+  EXPECT_EQ(status.live, 100 + share);
+  EXPECT_EQ(known(fixture, honest), 100u);
+  EXPECT_LE(status.bytes, defaults.max_bytes);
+  EXPECT_EQ(fixture.server.find_holders(store_of(1), {}, 64).records.size(), 64u);
+  const TestNode late(9999);
+  EXPECT_TRUE(fixture.register_all(late, {late.signed_record(k_wall_ms)}, one_each(500)));
 }
 
 TEST(DirectoryRoom, NetworksAreThoseOfTheirFamily) {

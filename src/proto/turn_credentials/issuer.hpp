@@ -27,6 +27,7 @@ class Issuer {
   struct Offer {
     TurnRelayKind kind = TurnRelayKind::pair;
     std::vector<StunUri> servers;  // at least one, at most TurnCredentials::max_servers
+    friend bool operator==(const Offer&, const Offer&) = default;
   };
   struct Ask {
     Instant now;

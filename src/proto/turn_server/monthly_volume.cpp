@@ -2,6 +2,7 @@
 #include "proto/turn_server/monthly_volume.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 
 namespace dig::turn {
@@ -15,6 +16,22 @@ std::int32_t month_of(UnixTime time) {
       std::chrono::seconds(std::clamp<std::int64_t>(time.seconds, 0, k_last_second))};
   const std::chrono::year_month_day day{std::chrono::floor<std::chrono::days>(seconds)};
   return 12 * static_cast<int>(day.year()) + static_cast<std::int32_t>(static_cast<unsigned>(day.month())) - 1;
+}
+
+constexpr std::int32_t k_months = 12 * 10'000;  // of the years 0 to 9999
+
+std::string padded(std::int32_t number, std::size_t width) {
+  const std::string digits = std::to_string(number);
+  return std::string(width - std::min(width, digits.size()), '0') + digits;
+}
+
+// All of the text, in decimal and without a sign.
+template <class T>
+std::optional<T> number_of(std::string_view text) {
+  T number{};
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && rest == end ? std::optional(number) : std::nullopt;
 }
 
 }  // namespace
@@ -35,6 +52,24 @@ void MonthlyVolume::add(UnixTime now, std::uint64_t bytes) {
 std::optional<std::uint64_t> MonthlyVolume::left(UnixTime now) const {
   if (limit_ == 0) return std::nullopt;
   return limit_ - std::min(limit_, at(now).bytes);
+}
+
+std::string to_text(const MonthlyVolume::State& state) {
+  const std::int32_t month = std::clamp(state.month, 0, k_months - 1);
+  return padded(month / 12, 4) + "-" + padded(month % 12 + 1, 2) + " " + std::to_string(state.bytes) + "\n";
+}
+
+Result<MonthlyVolume::State> parse_monthly_volume(std::string_view text) {
+  constexpr std::size_t k_before_bytes = 8;  // "2026-11 "
+  const auto malformed = [] { return fail(Errc::malformed, "no volume of a month"); };
+  if (text.size() <= k_before_bytes || text[4] != '-' || text[7] != ' ' || !text.ends_with('\n')) return malformed();
+  const auto year = number_of<std::uint16_t>(text.substr(0, 4));
+  const auto month = number_of<std::uint16_t>(text.substr(5, 2));
+  const auto bytes = number_of<std::uint64_t>(text.substr(k_before_bytes, text.size() - k_before_bytes - 1));
+  if (!year || !month || !bytes || *month < 1 || *month > 12) return malformed();
+  const MonthlyVolume::State state{12 * *year + *month - 1, *bytes};
+  if (to_text(state) != text) return malformed();  // zeros in front
+  return state;
 }
 
 }  // namespace dig::turn

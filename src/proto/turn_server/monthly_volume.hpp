@@ -5,7 +5,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 
+#include "base/result.hpp"
 #include "base/time.hpp"
 
 namespace dig::turn {
@@ -33,5 +36,10 @@ class MonthlyVolume {
   std::uint64_t limit_;
   State state_;
 };
+
+// As it is kept in a file: "2026-11 123456" and a line end.
+[[nodiscard]] std::string to_text(const MonthlyVolume::State& state);
+// Errors: malformed. Nothing but what to_text() writes, of the years 0 to 9999.
+[[nodiscard]] Result<MonthlyVolume::State> parse_monthly_volume(std::string_view text);
 
 }  // namespace dig::turn

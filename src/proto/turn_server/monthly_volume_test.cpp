@@ -73,5 +73,22 @@ TEST(MonthlyVolume, AnyClockAndAnyFileAreSafe) {
   }
 }
 
+TEST(MonthlyVolume, IsKeptAsText) {
+  for (const MonthlyVolume::State& state :
+       {MonthlyVolume::State{2026 * 12 + 10, 123'456}, MonthlyVolume::State{},
+        MonthlyVolume::State{9999 * 12 + 11, std::numeric_limits<std::uint64_t>::max()}}) {
+    EXPECT_EQ(parse_monthly_volume(to_text(state)).value(), state) << to_text(state);
+  }
+  EXPECT_EQ(to_text({2026 * 12 + 10, 123'456}), "2026-11 123456\n");
+}
+
+TEST(MonthlyVolume, NoOtherTextIsOne) {
+  for (const std::string_view text : {"", "\n", "2026-11 ", "2026-11 \n", "2026-11 1", "2026-11 1\n\n", "2026-13 1\n",
+                                      "2026-00 1\n", "2026-1  1\n", "2026-11 01\n", "2026-11 -1\n", "2026-11 +1\n",
+                                      "2026-11 18446744073709551616\n", "-026-11 1\n", "2026/11 1\n", "12026-11 1\n"}) {
+    EXPECT_FALSE(parse_monthly_volume(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace dig::turn

@@ -41,8 +41,8 @@ Server::Server(ServerConfig config, const CredentialSource& credentials, QuotaBo
       rng_(rng),
       nonces_(rng, config_.limits.nonce_lifetime),
       limiter_(rng, config_.limits.replies),
-      pools_{PortPool(rng, range_of(config_, config_.relay_v4.has_value())),
-             PortPool(rng, range_of(config_, config_.relay_v6.has_value()))},
+      pools_{PortPool(rng, range_of(config_, config_.is_pair_relay || config_.relay_v4)),
+             PortPool(rng, range_of(config_, config_.is_pair_relay || config_.relay_v6))},
       allocations_(0, ClientPathHash{rng.u64()}),
       pairs_(config_.limits.max_pair_allocations) {
   if (config_.limits.server_volume != 0) volume_left_ = config_.limits.server_volume;

@@ -157,7 +157,15 @@ class Server {
   // are refused with 508. Those that stand go on and may be refreshed: a Refresh cannot be carried out elsewhere.
   void drain(std::optional<Endpoint> alternate);
   // From now on at most so many bytes more are relayed, in place of `server_volume`; nothing: without a limit.
-  void set_volume_left(std::optional<std::uint64_t> bytes) { volume_left_ = bytes; }
+  void set_volume_left(std::optional<std::uint64_t> bytes) {
+    volume_left_ = bytes;
+    is_volume_used_up_ = bytes == 0U;
+  }
+  // The volume was too small for what was to be relayed: there are no new allocations (508) until it is set anew.
+  [[nodiscard]] bool is_volume_used_up() const noexcept { return is_volume_used_up_; }
+  // In place of those of the configuration, for allocations that are made from now on: a pair relay learns under which
+  // address it can be reached while it runs. Its allocations keep their names.
+  void set_relay_addresses(std::optional<IpAddress> v4, std::optional<IpAddress> v6);
   void handle_timeout(Instant now);
   [[nodiscard]] std::optional<Instant> next_timeout() const;
   [[nodiscard]] std::optional<Event> poll_event();
@@ -252,6 +260,7 @@ class Server {
   PairTable pairs_;
   TokenBucket bandwidth_;
   std::optional<std::uint64_t> volume_left_;
+  bool is_volume_used_up_ = false;
   std::uint64_t bytes_relayed_ = 0;
   bool is_draining_ = false;
   std::optional<Endpoint> alternate_;

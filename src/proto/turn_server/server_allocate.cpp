@@ -80,6 +80,7 @@ void Server::handle_allocate(const Request& request, Authenticated& who) {
   const auto wish = parse_wish(request.message);
   if (!wish) return refuse(request, &who, wish.error());
   if (is_draining_) return redirect(request, who);
+  if (is_volume_used_up_) return refuse(request, &who, 508);
   if (const std::uint16_t refusal = refusal_of(who)) return refuse(request, &who, refusal);
   IpFamily first = wish->first;
   if (!wish->token && !relay_address(first)) return refuse(request, &who, 440);

@@ -437,5 +437,39 @@ TEST_F(PairBudget, TheVolumeIsSetAnewWhileItRuns) {
   EXPECT_TRUE(passes(1000));
 }
 
+TEST_F(PairBudget, WithoutVolumeThereAreNoNewAllocations) {
+  talk();
+  TestClient late(world, "192.0.2.12:5000");
+  pair.give(late, k_carol, k_alice);
+  world.server.set_volume_left(10);
+  EXPECT_FALSE(world.server.is_volume_used_up());
+  alice.send_channel_data(0x4000, std::string(11, 'x'));
+  EXPECT_TRUE(world.server.is_volume_used_up());
+  EXPECT_EQ(late.allocate().error(), 508);
+  EXPECT_TRUE(alice.refresh().is_success());  // nobody is thrown out
+  world.server.set_volume_left(1000);
+  EXPECT_TRUE(late.allocate().is_success());
+}
+
+TEST_F(PairRelay, ItsAddressIsLearntWhileItRuns) {
+  ServerConfig config = PairWorld::default_config();
+  config.relay_v4.reset();
+  config.relay_v6.reset();
+  PairWorld learning(std::move(config));
+  TestClient a(learning.world, "192.0.2.10:5000");
+  TestClient b(learning.world, "192.0.2.11:5000");
+  learning.give(a, k_alice, k_bob);
+  learning.give(b, k_bob, k_alice);
+  EXPECT_EQ(a.allocate().error(), 440);
+  learning.world.server.set_relay_addresses(ip("198.51.100.1"), std::nullopt);
+  ASSERT_TRUE(a.allocate().is_success());
+  EXPECT_EQ(a.relayed.address, ip("198.51.100.1"));
+  learning.world.server.set_relay_addresses(ip("198.51.100.2"), std::nullopt);
+  ASSERT_TRUE(b.allocate().is_success());
+  EXPECT_EQ(b.relayed.address, ip("198.51.100.2"));
+  EXPECT_TRUE(a.bind(0x4000, b.relayed).is_success());  // what stands keeps its name
+  EXPECT_TRUE(b.bind(0x4000, a.relayed).is_success());
+}
+
 }  // namespace
 }  // namespace dig::turn

@@ -11,6 +11,16 @@ bool Server::is_own_relay_address(const IpAddress& address) const noexcept {
   return address == config_.relay_v4 || address == config_.relay_v6;
 }
 
+void Server::set_relay_addresses(std::optional<IpAddress> v4, std::optional<IpAddress> v6) {
+  config_.relay_v4 = v4;
+  config_.relay_v6 = v6;
+  // What this host has besides its relays is nobody's peer.
+  for (const auto& address : {v4, v6}) {
+    std::vector<IpAddress>& own = config_.own_addresses;
+    if (address && std::ranges::find(own, *address) == own.end()) own.push_back(*address);
+  }
+}
+
 // Another allocation of this server is reached by its relayed address; nothing else on this host is anybody's peer.
 bool Server::may_be_peer(const IpAddress& address) const noexcept {
   return is_own_relay_address(address) || may_send_to(address);

@@ -41,8 +41,9 @@ void Server::handle_send(const FromClient& in, const stun::Message& message, Sin
 bool Server::may_relay(Instant now, Allocation& allocation, std::size_t size, bool is_counted) {
   const ServerConfig::Limits& limits = config_.limits;
   const std::uint64_t share = is_counted ? 0 : size;
-  if ((limits.allocation_volume != 0 && allocation.bytes_relayed + size > limits.allocation_volume) ||
-      (volume_left_ && share > *volume_left_)) {
+  const bool is_beyond_all = volume_left_ && share > *volume_left_;
+  is_volume_used_up_ = is_volume_used_up_ || is_beyond_all;
+  if (is_beyond_all || (limits.allocation_volume != 0 && allocation.bytes_relayed + size > limits.allocation_volume)) {
     drop(Drop::volume);
     return false;
   }

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/turn_relay_flags.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <string>
+
+namespace dig::cli {
+namespace {
+
+constexpr double k_max_amount = 1'000'000;  // as in the settings
+
+// 0 means that there is no limit, so that the least amount is more than it.
+std::uint64_t scaled(double amount, double unit) {
+  if (amount == 0) return 0;
+  return static_cast<std::uint64_t>(std::max(1LL, std::llround(amount * unit)));
+}
+
+std::string check_amount(const std::string& text) {
+  double amount = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, amount);
+  const bool is_amount = error == std::errc() && rest == end && amount >= 0 && amount <= k_max_amount;
+  return is_amount ? "" : "must be a number from 0 to 1000000";
+}
+
+}  // namespace
+
+void TurnRelayFlags::define(CLI::App& app) {
+  const std::string least = is_bootstrap ? "; 0: no limit (default)" : "; 0: no limit (default ";
+  app.add_flag("--no-turn", no_turn, "Do not relay between other peers (TURN)");
+  app.add_option("--turn-max-mbps", max_megabits,
+                 "Megabits a second to relay for others at most" + least + (is_bootstrap ? "" : "10)"))
+      ->type_name("N")
+      ->check(check_amount);
+  app.add_option("--turn-max-gb-per-month", max_gigabytes,
+                 "Gigabytes a month (UTC) to relay for others at most" + least + (is_bootstrap ? "" : "50)"))
+      ->type_name("N")
+      ->check(check_amount);
+}
+
+void TurnRelayFlags::apply(dignet::NodeOptions& options, const service::Settings& settings) const {
+  options.is_turn_relay = !no_turn && !settings.no_turn.value_or(false);
+  options.is_turn_open = is_bootstrap;
+  if (is_bootstrap) options.turn_max_bits_per_second = options.turn_max_bytes_per_month = 0;
+  if (const auto limit = max_megabits ? max_megabits : settings.turn_max_mbps) {
+    options.turn_max_bits_per_second = scaled(*limit, 1e6);
+  }
+  if (const auto limit = max_gigabytes ? max_gigabytes : settings.turn_max_gb_per_month) {
+    options.turn_max_bytes_per_month = scaled(*limit, 1e9);
+  }
+}
+
+}  // namespace dig::cli

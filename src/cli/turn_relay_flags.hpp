@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flags of commands that run a node by which its owner says how far it is a TURN server for others.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+
+#include "dignet/node.hpp"
+#include "service/settings.hpp"
+
+namespace dig::cli {
+
+struct TurnRelayFlags {
+  bool no_turn = false;
+  std::optional<double> max_megabits{};   // a second
+  std::optional<double> max_gigabytes{};  // a month
+
+  // A bootstrap server is there to be used: nothing is limited unless its owner says so.
+  bool is_bootstrap = false;
+
+  void define(CLI::App& app);
+  // Flags over settings.
+  void apply(dignet::NodeOptions& options, const service::Settings& settings) const;
+};
+
+}  // namespace dig::cli

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/node_turn.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "net/clock.hpp"
+#include "net/interfaces.hpp"
+#include "store/disk/file.hpp"
+
+namespace dig::net {
+namespace {
+
+constexpr std::uint64_t k_max_file = 64;
+// A peer's node: for the two of a pair a few allocations each, for a home network some of them.
+constexpr turn::QuotaBook::Limits k_pair_quotas{.per_user = 8, .per_source = 64, .total = 512};
+
+// Where an open relay binds its relay ports: the first address of each family that others may reach.
+void bind_relays(TurnShardOptions& options) {
+  const auto interfaces = interface_addresses();
+  for (const IpFamily family : {IpFamily::v4, IpFamily::v6}) {
+    const auto reachable = dialable_endpoints({IpAddress::any(family), 1}, interfaces);
+    const auto found = std::ranges::find(reachable, family, [](const Endpoint& one) { return one.address.family(); });
+    if (found == reachable.end()) continue;
+    (family == IpFamily::v4 ? options.relay_bind_v4 : options.relay_bind_v6) = found->address;
+    (family == IpFamily::v4 ? options.server.relay_v4 : options.server.relay_v6) = found->address;
+  }
+  for (const InterfaceAddress& own : interfaces) options.server.own_addresses.push_back(own.address);
+}
+
+}  // namespace
+
+TurnShardOptions turn_shard_options(const NodeTurnOptions& options) {
+  TurnShardOptions shard;
+  shard.server.is_pair_relay = options.kind == TurnRelayKind::pair;
+  shard.server.has_even_port = !shard.server.is_pair_relay;
+  const std::uint64_t bits = options.max_bits_per_second;
+  const std::uint64_t bytes = bits == 0 ? 0 : std::max<std::uint64_t>(bits / 8, 1);
+  shard.server.limits.server_bandwidth = {.per_second = bytes, .burst = bytes};  // a second of it at once
+  if (!shard.server.is_pair_relay) bind_relays(shard);
+  return shard;
+}
+
+turn::QuotaBook::Limits turn_quotas(const NodeTurnOptions& options) {
+  return options.kind == TurnRelayKind::pair ? k_pair_quotas : turn::QuotaBook::Limits{};
+}
+
+Result<turn::MonthlyVolume::State> read_turn_volume(const std::filesystem::path& path) {
+  if (path.empty()) return turn::MonthlyVolume::State{};
+  const auto file = store::File::open_regular(path);
+  if (!file && file.error().code() == Errc::file_not_found) return turn::MonthlyVolume::State{};
+  if (!file) return std::unexpected(file.error());
+  DIG_TRY(const std::string text, file->read_text(k_max_file));
+  auto state = turn::parse_monthly_volume(text);
+  if (!state) return fail(Errc::malformed, path.string() + " does not say what was relayed");
+  return state;
+}
+
+Result<void> write_turn_volume(const std::filesystem::path& path, const turn::MonthlyVolume::State& state) {
+  DIG_TRY(store::PendingFile file, store::PendingFile::create(path));
+  DIG_CHECK(file.file().write_at(0, as_bytes(turn::to_text(state))));
+  return file.commit();
+}
+
+NodeTurn::NodeTurn(Loop& loop, TurnShard& shard, NodeTurnOptions options, const turn::MonthlyVolume::State& saved,
+                   Hooks hooks)
+    : shard_(shard),
+      options_(std::move(options)),
+      hooks_(std::move(hooks)),
+      volume_(options_.max_bytes_per_month, saved),
+      saved_(saved),
+      timer_(loop, [this](Instant now) {
+        update(now, wall_now());
+        timer_.set(now + k_interval);
+      }) {}
+
+void NodeTurn::start(Instant now) {
+  const UnixTime wall = wall_now();
+  shard_.set_volume_left(volume_.left(wall));
+  is_wished_ = !is_used_up(wall);
+  tell_wish(now, is_wished_ ? "" : "this month's volume is used up");
+  timer_.set(now + k_interval);
+}
+
+bool NodeTurn::is_used_up(UnixTime wall) const { return volume_.left(wall) == 0U; }
+
+void NodeTurn::tell_wish(Instant now, std::string why) {
+  const node::TurnWish wish{.kind = options_.kind, .has_tls = options_.has_tls};
+  hooks_.set_wish(now, is_wished_ ? std::optional(wish) : std::nullopt, std::move(why));
+}
+
+void NodeTurn::count(UnixTime wall) {
+  const TurnShardStatus status = shard_.snapshot();
+  const std::int32_t month = volume_.snapshot().month;
+  volume_.add(wall, status.bytes_relayed - std::exchange(counted_, status.bytes_relayed));
+  // A packet did not fit into what is left of this month: that bit is nobody's, and no offer either.
+  const bool is_same_month = volume_.snapshot().month == month;
+  if (status.is_volume_used_up && is_same_month) volume_.add(wall, volume_.left(wall).value_or(0));
+  shard_.set_volume_left(volume_.left(wall));
+}
+
+void NodeTurn::update(Instant now, UnixTime wall) {
+  count(wall);
+  const bool is_wished = !is_used_up(wall);
+  const bool has_changed = is_wished != std::exchange(is_wished_, is_wished);
+  if (has_changed) tell_wish(now, is_wished ? "a new month has begun" : "this month's volume is used up");
+  if (volume_.snapshot() == saved_ || (!has_changed && next_save_ && now < *next_save_)) return;
+  saved_ = volume_.snapshot();
+  next_save_ = now + k_between_saves;
+  hooks_.save(saved_);
+}
+
+void NodeTurn::stop() {
+  timer_.set(std::nullopt);
+  count(wall_now());
+}
+
+}  // namespace dig::net
