@@ -18,6 +18,8 @@ NodeCore::Limits NodeCore::Limits::of_bootstrap() {
   limits.relay.reservations = 8192;
   limits.relay.reservations_per_source = 64;  // many homes share the address of a carrier's NAT
   limits.relay.circuits = 4096;
+  limits.dial_backs.requests.total = 1200;  // everybody asks it, and all at once when it was restarted
+  limits.dial_backs.requests.running = 128;
   return limits;
 }
 
