@@ -129,7 +129,7 @@ TEST_F(TurnRole, IsToldWhileItIsOn) {
   const auto off = role_events();
   ASSERT_EQ(off.size(), 2U);
   EXPECT_FALSE(off[1].is_on);
-  EXPECT_EQ(off[1].why, "nobody reaches it any more");
+  EXPECT_EQ(off[1].why, "it is not known to be reached");
   const auto refused = ask(alice, connection, bob);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), Errc::turn_not_offered);
