@@ -2,6 +2,9 @@
 #include "cli/serving.hpp"
 
 #include <boost/json/array.hpp>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "cli/format.hpp"
 #include "cli/report.hpp"
@@ -57,14 +60,22 @@ int run_node(Context& context, Result<dignet::NodeOptions> options, const SayRea
   service::LocalBackend backend(context.loop, std::move(*options));
   const Result<dignet::Node*> node = backend.node();
   if (!node) return report_failure(console, explain(context, node.error()));
+  // The line that says ready is the first one; what comes before waits.
+  std::optional<std::vector<service::json::object>> early(std::in_place);
   (*node)->on_event([&](const dignet::NodeEvent& event) {
     log.node_event(event);
-    console.json(service::node_event_form(event));
+    if (early) {
+      early->push_back(service::node_event_form(event));
+    } else {
+      console.json(service::node_event_form(event));
+    }
   });
   const auto control = service::ControlServer::create(context.loop, backend, context.paths.home);
   if (!control) return report_failure(console, control.error());
   if (prepare) prepare(**node);
   print_ready(context, backend, say_ready);
+  const auto waiting = std::exchange(early, std::nullopt);
+  for (const service::json::object& event : *waiting) console.json(event);
   const int signal_fd = service::Signals::fd();
   context.loop.watch(signal_fd, POLLIN, [&](short) { context.loop.unwatch(signal_fd); });
   context.loop.run_until([] { return service::Signals::stop_requested(); });

@@ -350,7 +350,7 @@ TEST_F(NodeTest, a_home_has_one_node_that_listens) {
   ASSERT_TRUE(visitor);
   EXPECT_EQ((*visitor)->identity().peer_id, first->identity().peer_id);
   EXPECT_TRUE((*visitor)->addresses().empty());
-  EXPECT_EQ(first->addresses().size(), 1U);
+  EXPECT_EQ(first->addresses().size(), 2U);  // plain, and in a WebSocket
   EXPECT_EQ(first->ports().size(), 1U);
 }
 
