@@ -50,7 +50,11 @@ for (const [name, start_relay] of relays) {
           const dialled = await dialler.next('dialled')
           assert.equal(dialled.ok, true, JSON.stringify(dialled))
           assert.equal(dialled.peer_id, target.peer_id)
-          const connected = [await dialler.next('connected'), await dialler.next('connected')]
+          const connected = []
+          while (connected.length < 2) { // a relay may also dial back, to tell whether the dialler is reached
+            const event = await dialler.next('connected')
+            if (!event.inbound) connected.push(event)
+          }
           assert.deepEqual(new Set(connected.map(event => event.peer_id)), new Set([relay.peer_id, target.peer_id]))
           const circuit = connected.find(event => event.peer_id === target.peer_id)
           assert.match(circuit.address, /\/p2p-circuit/)

@@ -176,7 +176,7 @@ class Peer {
  private:
   void handle_event(const dignet::NodeEvent& event) {
     if (const auto* connected = std::get_if<dignet::PeerConnected>(&event)) {
-      connection_ = connected->connection;
+      if (!has_dialled_) connection_ = connected->connection;
       tell("connected", "\"peer_id\":" + quote(connected->peer_id) +
                             ",\"address\":" + quote(connected->remote_address) +
                             ",\"inbound\":" + (connected->is_inbound ? "true" : "false"));
@@ -204,8 +204,10 @@ class Peer {
     const auto started = Clock::now();
     dignet::ConnectRequest request;
     request.addresses = {address};
-    node_.connect(std::move(request), nullptr, [started](dignet::Result<dignet::ConnectReport> report) {
+    node_.connect(std::move(request), nullptr, [this, started](dignet::Result<dignet::ConnectReport> report) {
       if (!report) return tell_failure("dialled", report.error());
+      connection_ = report->connection;
+      has_dialled_ = true;
       const double ms = std::chrono::duration<double, std::milli>(Clock::now() - started).count();
       tell("dialled", "\"ok\":true,\"peer_id\":" + quote(report->peer_id) + ",\"connect_ms\":" + std::to_string(ms));
     });
@@ -232,7 +234,8 @@ class Peer {
   }
 
   dignet::Node& node_;
-  std::uint64_t connection_ = 0;  // the latest
+  std::uint64_t connection_ = 0;  // that was dialled last, else the latest
+  bool has_dialled_ = false;
 };
 
 void run(dignet::Node& node) {
