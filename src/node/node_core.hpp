@@ -142,6 +142,7 @@ class NodeCore final : private ProtocolHost,
   void force_roles(Instant now, bool is_on);
   [[nodiscard]] bool is_announced() const;
   [[nodiscard]] bool has_public_roles() const;
+  [[nodiscard]] std::string why_roles() const;
   // Another AutoNAT server, with which this one works together: they dial back for each other's clients. Both must be
   // told. Errors: invalid_argument for this node itself, limit_reached.
   [[nodiscard]] Result<void> add_dial_back_helper(Instant now, const PeerId& peer, std::vector<Multiaddr> addresses);

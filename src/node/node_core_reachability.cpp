@@ -191,6 +191,11 @@ bool NodeCore::is_announced() const {
   return roles_.is_forced || (!announced_.empty() && !reachability_.is_unreachable());
 }
 
+std::string NodeCore::why_roles() const {
+  if (is_announced()) return "its owner announces where it is";
+  return has_public_roles() ? "others have reached it" : "it is not known to be reached";
+}
+
 bool NodeCore::has_public_roles() const { return is_announced() || reachability_.is_reachable(); }
 
 void NodeCore::set_protocol(std::string_view protocol, bool is_spoken) {
@@ -213,9 +218,7 @@ void NodeCore::update_roles(Instant now) {
   set_protocol(autonat::k_dial_request_protocol, roles_.wants_autonat_server && is_public);
   set_protocol(autonat::k_dial_back_order_protocol, dial_backs_.has_partners());
   dial_backs_.set_policy(dial_policy());
-  update_turn_role(is_announced() ? "its owner announces where it is"
-                   : is_public    ? "others have reached it"
-                                  : "it is not known to be reached");
+  update_turn_role(why_roles());
   keep_reservations(now);
   publish_addresses(now);
 }
