@@ -52,6 +52,8 @@ struct DirectoryStatus {
   std::uint64_t refused = 0;
   std::uint64_t expired = 0;
   std::uint64_t look_ups = 0;
+  // Whether Redis is there and both sides are equal; absent: it is not shared with other servers.
+  std::optional<bool> is_shared;
 };
 
 struct NodeStatus {

@@ -115,7 +115,8 @@ NodeStatus to_public(dig::Instant now, const dig::node::NodeStatus& status) {
                                     .registered = directory->registered,
                                     .refused = directory->refused,
                                     .expired = directory->expired,
-                                    .look_ups = directory->look_ups};
+                                    .look_ups = directory->look_ups,
+                                    .is_shared = std::nullopt};
   }
   return out;
 }

@@ -124,6 +124,10 @@ class NodeShell final : private PortOwner {
   void set_tls(const TlsContexts& contexts);
   // On the loop, until stop().
   [[nodiscard]] TurnShard& turn() noexcept { return *turn_; }
+  // Nothing: the directory is not shared, or there is none.
+  [[nodiscard]] std::optional<bool> is_directory_shared() const {
+    return directory_sharing_ ? std::optional(directory_sharing_->is_up()) : std::nullopt;
+  }
   [[nodiscard]] PortStreamsStatus stream_status() const { return streams_->snapshot(); }
   [[nodiscard]] one_port::DatagramRouter::Status datagram_status() const { return datagrams_->snapshot(); }
   // From inside the loop: the same end of a command for code that runs there outside of post().

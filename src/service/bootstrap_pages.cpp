@@ -33,7 +33,10 @@ std::string page_for_people(const ServerFacts& facts, const dignet::NodeStatus& 
   add_row(page, "roles", roles);
   add_row(page, "up for", std::to_string(facts.uptime.count()) + " s");
   add_row(page, "connections", std::to_string(status.connections));
-  if (status.directory) add_row(page, "registered peers", std::to_string(status.directory->records));
+  if (status.directory) {
+    add_row(page, "registered peers", std::to_string(status.directory->records));
+    if (status.directory->is_shared) add_row(page, "shared", *status.directory->is_shared ? "yes" : "Redis is lost");
+  }
   if (status.relay) {
     add_row(page, "reservations", std::to_string(status.relay->reservations));
     add_row(page, "circuits", std::to_string(status.relay->circuits));
@@ -66,6 +69,9 @@ void add_directory(MetricFamilies& families, const dignet::DirectoryStatus& dire
   families.counter("directory_refused_total", "Registrations refused", directory.refused);
   families.counter("directory_expired_total", "Records that have expired", directory.expired);
   families.counter("directory_look_ups_total", "Look-ups answered", directory.look_ups);
+  if (!directory.is_shared) return;
+  families.gauge("directory_shared", "1 while the directory is shared through Redis, 0 while Redis is lost",
+                 *directory.is_shared ? 1 : 0);
 }
 
 std::string metrics(const ServerFacts& facts, const dignet::NodeStatus& status) {

@@ -24,8 +24,8 @@ dignet::NodeStatus busy() {
   status.bootstraps = {{.peer_id = "12D3KooWOther", .registered_seconds = std::nullopt, .error = std::nullopt}};
   status.relay =
       dignet::RelayRoleStatus{.reservations = 3, .circuits = 2, .circuits_admitted = 11, .circuits_refused = 1};
-  status.directory =
-      dignet::DirectoryStatus{.records = 5, .bytes = 4000, .registered = 9, .refused = 4, .expired = 2, .look_ups = 6};
+  status.directory = dignet::DirectoryStatus{
+      .records = 5, .bytes = 4000, .registered = 9, .refused = 4, .expired = 2, .look_ups = 6, .is_shared = true};
   return status;
 }
 
@@ -49,6 +49,7 @@ TEST(BootstrapPages, TheStatusHasNumbersOfTheServerAlone) {
   EXPECT_EQ(status.at("version"), "1.2.3");
   EXPECT_EQ(status.at("uptime_s"), 90);
   EXPECT_EQ(status.at("directory").at("records"), 5);
+  EXPECT_EQ(status.at("directory").at("shared"), true);
   EXPECT_EQ(status.at("relay").at("circuits"), 2);
   EXPECT_FALSE(status.contains("bootstraps"));  // whom it registers with is its own business
 }
@@ -58,8 +59,22 @@ TEST(BootstrapPages, MetricsAreForPrometheus) {
   EXPECT_EQ(page.status, 200);
   for (const std::string_view line :
        {"dignet_bootstrap_connections 7\n", "dignet_bootstrap_directory_records 5\n",
-        "dignet_bootstrap_directory_look_ups_total 6\n", "dignet_bootstrap_circuits_refused_total 1\n"}) {
+        "dignet_bootstrap_directory_look_ups_total 6\n", "dignet_bootstrap_circuits_refused_total 1\n",
+        "dignet_bootstrap_directory_shared 1\n"}) {
     EXPECT_THAT(page.body, HasSubstr(line));
+  }
+}
+
+TEST(BootstrapPages, ALostRedisIsSeenAndOneThatIsNotUsedIsNotNamed) {
+  dignet::NodeStatus status = busy();
+  status.directory->is_shared = false;
+  const auto page = [&](std::string_view path) { return bootstrap_page(path, k_facts, status).body; };
+  EXPECT_THAT(page("/metrics"), HasSubstr("dignet_bootstrap_directory_shared 0\n"));
+  EXPECT_EQ(parse_line(page("/status.json"))->at("directory").at("shared"), false);
+  EXPECT_THAT(page("/"), HasSubstr("Redis is lost"));
+  status.directory->is_shared = std::nullopt;
+  for (const std::string_view path : {"/metrics", "/status.json", "/"}) {
+    EXPECT_THAT(page(path), Not(HasSubstr("shared"))) << path;
   }
 }
 

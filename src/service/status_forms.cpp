@@ -77,12 +77,11 @@ json::object status_form(const dignet::NodeIdentity& identity, const std::vector
                                       {"circuits_refused", status.relay->circuits_refused}});
   }
   if (status.directory) {
-    out.emplace("directory", json::object{{"records", status.directory->records},
-                                          {"bytes", status.directory->bytes},
-                                          {"registered", status.directory->registered},
-                                          {"refused", status.directory->refused},
-                                          {"expired", status.directory->expired},
-                                          {"look_ups", status.directory->look_ups}});
+    json::object directory{{"records", status.directory->records},       {"bytes", status.directory->bytes},
+                           {"registered", status.directory->registered}, {"refused", status.directory->refused},
+                           {"expired", status.directory->expired},       {"look_ups", status.directory->look_ups}};
+    if (status.directory->is_shared) directory.emplace("shared", *status.directory->is_shared);
+    out.emplace("directory", std::move(directory));
   }
   return out;
 }
