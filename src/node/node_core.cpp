@@ -15,6 +15,7 @@ namespace dig::node {
 NodeCore::Limits NodeCore::Limits::of_bootstrap() {
   Limits limits;
   limits.max_connections = 16'384;
+  limits.accepts.half_open_total = 2048;
   limits.relay.reservations = 8192;
   limits.relay.reservations_per_source = 64;  // many homes share the address of a carrier's NAT
   limits.relay.circuits = 4096;
