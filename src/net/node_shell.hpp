@@ -153,7 +153,7 @@ class NodeShell final : private PortOwner {
   [[nodiscard]] Result<void> prepare_ports(const ShellOptions& options, std::size_t max_connections);
   [[nodiscard]] Result<void> bind(const ShellOptions& options);
   void bind_extra(std::uint16_t port);
-  void make_turn(const ShellOptions& options);
+  void make_turn(const ShellOptions& options, std::size_t max_streams);
   [[nodiscard]] std::vector<Multiaddr> listening_addresses(const ShellOptions& options) const;
   void find_addresses(const ShellOptions& options);
   void allow_hosts();

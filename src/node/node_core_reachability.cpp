@@ -233,8 +233,29 @@ void NodeCore::offer_relay(Instant now, const PeerId& relay, std::vector<Multiad
 void NodeCore::remember_relay(const PeerId& relay, std::vector<Multiaddr> addresses) {
   if (relay == identity_.peer_id()) return;
   if (known_relays_.size() >= config_.limits.max_known_relays && !known_relays_.contains(relay)) return;
-  known_relays_[relay] = std::move(addresses);
+  known_relays_[relay].addresses = std::move(addresses);
   are_roles_due_ = true;
+}
+
+// One that is full may have room later; another one is tried meanwhile.
+void NodeCore::handle_relay_refused(Instant now, const PeerId& relay, const Error& why) {
+  const bool is_full = why.code() == Errc::relay_reservation_refused || why.code() == Errc::relay_limit_exceeded;
+  const auto known = known_relays_.find(relay);
+  if (known == known_relays_.end()) return;
+  if (is_full) {
+    known->second.not_before = now + config_.limits.full_relay_rest;
+  } else {
+    known_relays_.erase(known);
+  }
+  are_roles_due_ = true;
+}
+
+std::optional<Instant> NodeCore::next_relay_attempt(Instant now) const {
+  std::optional<Instant> next;
+  for (const auto& [relay, known] : known_relays_) {
+    if (known.not_before > now) next = earliest(next, known.not_before);
+  }
+  return next;
 }
 
 // Kept from the beginning, so that a node can be found at once, and given up only when somebody has reached it whom it
@@ -243,10 +264,12 @@ void NodeCore::keep_reservations(Instant now) {
   if (is_announced() || reachability_.is_reached_by_strangers()) {
     for (const PeerId& relay : std::exchange(automatic_relays_, {})) keeper_.remove_relay(relay);
   } else if (directory_clients_.is_publishing()) {
-    for (const auto& [relay, addresses] : known_relays_) {
+    for (const auto& [relay, known] : known_relays_) {
       if (automatic_relays_.size() >= config_.limits.automatic_relays) break;
-      if (keeper_.add_relay(relay, addresses)) automatic_relays_.insert(relay);  // otherwise it is kept already
+      if (known.not_before > now) continue;
+      if (keeper_.add_relay(relay, known.addresses)) automatic_relays_.insert(relay);  // otherwise it is kept already
     }
+    next_relay_attempt_ = next_relay_attempt(now);
   }
   drain_keeper(now);
 }

@@ -49,7 +49,7 @@ std::string status_json(const ServerFacts& facts, const dignet::NodeStatus& stat
   json::object out{{"version", facts.version}};
   for (const char* name : {"peer_id", "crypto_ipv6", "roles"}) out.emplace(name, all.at(name));
   out.emplace("uptime_s", facts.uptime.count());
-  for (const char* name : {"connections", "relay", "directory"}) {
+  for (const char* name : {"connections", "relay", "directory", "one_port"}) {
     if (const json::value* value = all.if_contains(name)) out.emplace(name, *value);
   }
   return to_line(out) + "\n";
@@ -74,12 +74,31 @@ void add_directory(MetricFamilies& families, const dignet::DirectoryStatus& dire
                  *directory.is_shared ? 1 : 0);
 }
 
+void add_one_port(MetricFamilies& families, const dignet::OnePortStatus& port) {
+  constexpr auto k_counter = prometheus::MetricType::Counter;
+  families.gauge("port_unidentified", "Connections that have not said what they speak", port.unidentified);
+  families.counter("port_accepted_total", "Connections accepted", port.accepted);
+  families.counter("port_rejected_total", "Connections that the limits did not let in", port.rejected);
+  families.begin(k_counter, "port_identified_total", "Connections by what they speak");
+  families.add(port.libp2p, "application", "libp2p");
+  families.add(port.stun, "application", "stun");
+  families.add(port.pages, "application", "page");
+  families.counter("port_misdirected_pages_total", "Pages asked for under a foreign name", port.misdirected_pages);
+  families.begin(k_counter, "port_refused_total", "Connections refused: how far they had come, and why");
+  for (const auto& row : port.refused) {
+    families.add(row.count, {{"phase", row.phase}, {"reason", std::string(error_info(row.reason).code)}});
+  }
+  families.begin(k_counter, "port_refused_datagrams_total", "Datagrams refused by their first bytes");
+  for (const auto& row : port.datagrams_refused) families.add(row.count, "reason", row.reason);
+}
+
 std::string metrics(const ServerFacts& facts, const dignet::NodeStatus& status) {
   MetricFamilies families("dignet_bootstrap_");
   families.gauge("uptime_seconds", "Since the server started", static_cast<std::uint64_t>(facts.uptime.count()));
   families.gauge("connections", "Connections, those that are being established included", status.connections);
   if (status.relay) add_relay(families, *status.relay);
   if (status.directory) add_directory(families, *status.directory);
+  if (status.one_port) add_one_port(families, *status.one_port);
   return families.text();
 }
 
