@@ -80,6 +80,7 @@ Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t m
   PortStreams::Limits limits;
   limits.tcp.max_transports = 2 * max_connections + k_other_streams;  // with those that are on their way in or out
   streams_ = std::make_unique<PortStreams>(*loop_, static_cast<PortOwner&>(*this), rng_, limits);
+  if (options.turn_relay) DIG_CHECK(check_relay(*options.turn_relay));
   make_turn(options);
   streams_->set_turn(turn_.get());
   streams_->set_pages(options.pages);
