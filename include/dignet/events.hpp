@@ -98,10 +98,15 @@ struct ReachabilityChanged {
   bool has_stranger = false;
   friend bool operator==(const ReachabilityChanged&, const ReachabilityChanged&) = default;
 };
+// A bootstrap server's directory is shared with others through Redis from now on, or is not any more.
+struct DirectorySharingChanged {
+  bool is_up = false;
+  std::optional<Error> error;  // why not; absent when up
+};
 struct Warning {
   Error error;
 };
 using NodeEvent = std::variant<PeerConnected, PeerIdentified, PeerDisconnected, ListenAddressesChanged, ReservationLost,
-                               TurnRoleChanged, ReachabilityChanged, Warning>;
+                               TurnRoleChanged, ReachabilityChanged, DirectorySharingChanged, Warning>;
 
 }  // namespace dignet

@@ -52,6 +52,30 @@ struct DirectoryStatus {
   std::uint64_t refused = 0;
   std::uint64_t expired = 0;
   std::uint64_t look_ups = 0;
+  // Whether Redis is there and both sides are equal; absent: it is not shared with other servers.
+  std::optional<bool> is_shared;
+};
+
+// What has come to the one port, since the node runs.
+struct OnePortStatus {
+  std::uint64_t unidentified = 0;  // now: connections that have not said what they speak
+  std::uint64_t accepted = 0;
+  std::uint64_t rejected = 0;  // by the limits, before anything was read
+  std::uint64_t libp2p = 0;
+  std::uint64_t stun = 0;
+  std::uint64_t pages = 0;
+  std::uint64_t misdirected_pages = 0;  // asked for under a name that is not ours
+  struct RefusedConnections {
+    std::string phase;  // how far it was known what they speak: "first bytes", "TLS", "HTTP", "STUN", …
+    Errc reason = Errc::internal;
+    std::uint64_t count = 0;
+  };
+  std::vector<RefusedConnections> refused;
+  struct RefusedDatagrams {
+    std::string reason;  // "empty", "not_stun", "reserved" or "rtp"
+    std::uint64_t count = 0;
+  };
+  std::vector<RefusedDatagrams> datagrams_refused;
 };
 
 struct NodeStatus {
@@ -62,6 +86,7 @@ struct NodeStatus {
   std::vector<ReservationStatus> reservations;
   std::optional<RelayRoleStatus> relay;
   std::optional<DirectoryStatus> directory;
+  std::optional<OnePortStatus> one_port;  // absent: the node does not listen
 };
 
 }  // namespace dignet

@@ -95,6 +95,25 @@ PeerStatus to_public(dig::Instant now, const dig::node::LinkStatus& link) {
           .seconds = seconds(now - link.established)};
 }
 
+OnePortStatus to_public(const dig::net::PortStreamsStatus& streams,
+                        const dig::one_port::DatagramRouter::Status& datagrams) {
+  OnePortStatus out{.unidentified = streams.unidentified,
+                    .accepted = streams.tcp.accepted,
+                    .rejected = streams.tcp.rejected,
+                    .libp2p = streams.libp2p,
+                    .stun = streams.stun,
+                    .pages = streams.pages,
+                    .misdirected_pages = streams.misdirected,
+                    .refused = {},
+                    .datagrams_refused = {}};
+  for (const auto& row : streams.refused) out.refused.push_back({std::string(row.phase), row.reason, row.count});
+  for (std::size_t i = 0; i < datagrams.refused.size(); ++i) {
+    const auto reason = static_cast<dig::one_port::Refusal>(i);
+    out.datagrams_refused.push_back({std::string(dig::one_port::to_text(reason)), datagrams.refused[i]});
+  }
+  return out;
+}
+
 NodeStatus to_public(dig::Instant now, const dig::node::NodeStatus& status) {
   NodeStatus out;
   out.roles = role_names(status.roles);
@@ -115,7 +134,8 @@ NodeStatus to_public(dig::Instant now, const dig::node::NodeStatus& status) {
                                     .registered = directory->registered,
                                     .refused = directory->refused,
                                     .expired = directory->expired,
-                                    .look_ups = directory->look_ups};
+                                    .look_ups = directory->look_ups,
+                                    .is_shared = std::nullopt};
   }
   return out;
 }

@@ -6,7 +6,9 @@
 
 #include "dignet/node.hpp"
 #include "net/port_manager.hpp"
+#include "net/port_streams.hpp"
 #include "node/node_status.hpp"
+#include "proto/one_port/datagram_router.hpp"
 #include "store/disk/local_store.hpp"
 #include "wire/identity.hpp"
 #include "wire/multiaddr.hpp"
@@ -18,7 +20,9 @@ namespace dignet {
 [[nodiscard]] VerifyReport to_public(const dig::store::VerifyReport& report);
 [[nodiscard]] NodeIdentity to_public(const dig::Identity& identity);
 [[nodiscard]] PeerStatus to_public(dig::Instant now, const dig::node::LinkStatus& link);
-// Without the addresses.
+[[nodiscard]] OnePortStatus to_public(const dig::net::PortStreamsStatus& streams,
+                                      const dig::one_port::DatagramRouter::Status& datagrams);
+// Without the addresses and the one port.
 [[nodiscard]] NodeStatus to_public(dig::Instant now, const dig::node::NodeStatus& status);
 
 // Longer ones would not fit the clock.

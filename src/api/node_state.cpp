@@ -140,7 +140,9 @@ void Node::State::handle_fact(dig::Instant now, dig::node::NodeOutput fact) {
 
 NodeStatus Node::State::status(dig::Instant now) const {
   NodeStatus status = to_public(now, shell_->core().snapshot());
+  if (status.directory) status.directory->is_shared = shell_->is_directory_shared();
   for (const dig::Multiaddr& address : shell_->addresses()) status.addresses.push_back(address.to_string());
+  if (!shell_->ports().empty()) status.one_port = to_public(shell_->stream_status(), shell_->datagram_status());
   return status;
 }
 

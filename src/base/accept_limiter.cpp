@@ -15,12 +15,16 @@ double seconds(Duration duration) { return std::chrono::duration<double>(duratio
 AcceptLimiter::Verdict AcceptLimiter::admit(Instant now, const IpAddress& source) {
   Source& entry = find_or_add(now, prefix_of(source));
   refill(entry, now);
+  // Beyond the total there is room for one of each source that has none yet: a few that are silent do not keep out
+  // everybody else. Those who share a bucket are not counted each, so it is not for them.
+  const bool has_none = &entry != &overflow_ && entry.half_open == 0;
+  const std::size_t room = (has_none ? 2 : 1) * limits_.half_open_total;
   Verdict verdict = Verdict::admitted;
   if (entry.tokens < 1) {
     verdict = Verdict::rate;
   } else if (entry.half_open >= limits_.half_open_per_source) {
     verdict = Verdict::half_open_source;
-  } else if (half_open_ >= limits_.half_open_total) {
+  } else if (half_open_ >= room) {
     verdict = Verdict::half_open_total;
   }
   if (verdict != Verdict::admitted) {

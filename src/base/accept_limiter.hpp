@@ -18,8 +18,8 @@ class AcceptLimiter {
     double rate_per_second = 20;  // connections of one source, sustained
     double burst = 64;            // and at once: an honest host may open 20, and several may share an address
     std::size_t half_open_per_source = 32;
-    std::size_t half_open_total = 256;
-    std::size_t max_sources = 4096;  // further sources share one bucket
+    std::size_t half_open_total = 256;  // as many again: one of each source that has none
+    std::size_t max_sources = 4096;     // further sources share one bucket
   };
   enum class Verdict : std::uint8_t { admitted, rate, half_open_source, half_open_total };
 

@@ -63,9 +63,32 @@ TEST(AcceptLimiter, HalfOpenHandshakesAreBoundedPerSourceAndInAll) {
   EXPECT_EQ(limiter.admit(k_start, v4(0, 1)), Verdict::admitted);
   EXPECT_EQ(limiter.admit(k_start, v4(0, 1)), Verdict::half_open_source);
   EXPECT_EQ(limiter.admit(k_start, v4(0, 2)), Verdict::admitted);
-  EXPECT_EQ(limiter.admit(k_start, v4(0, 3)), Verdict::half_open_total);
+  EXPECT_EQ(limiter.admit(k_start, v4(0, 2)), Verdict::half_open_total);
   limiter.handshake_ended(v4(0, 1));
+  EXPECT_EQ(limiter.admit(k_start, v4(0, 2)), Verdict::admitted);
+}
+
+TEST(AcceptLimiter, TheSilenceOfAFewKeepsNobodyNewOut) {
+  AcceptLimiter limiter;
+  for (std::uint8_t source = 0; source < 8; ++source) {
+    for (int i = 0; i < 32; ++i) EXPECT_EQ(limiter.admit(k_start, v4(0, source)), Verdict::admitted);
+  }
+  for (std::uint8_t source = 0; source < 250; ++source) {
+    EXPECT_EQ(limiter.admit(k_start, v4(1, source)), Verdict::admitted) << static_cast<int>(source);
+  }
+  EXPECT_EQ(limiter.admit(k_start, v4(1, 0)), Verdict::half_open_total) << "one of each";
+  limiter.handshake_ended(v4(1, 0));
+  EXPECT_EQ(limiter.admit(k_start, v4(1, 0)), Verdict::admitted);
+}
+
+TEST(AcceptLimiter, TheRoomForThoseWhoHaveNoneIsBounded) {
+  AcceptLimiter limiter({.half_open_per_source = 4, .half_open_total = 4, .max_sources = 3});
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(limiter.admit(k_start, v4(0, 1)), Verdict::admitted);
+  EXPECT_EQ(limiter.admit(k_start, v4(0, 2)), Verdict::admitted);
   EXPECT_EQ(limiter.admit(k_start, v4(0, 3)), Verdict::admitted);
+  EXPECT_EQ(limiter.admit(k_start, v4(0, 4)), Verdict::half_open_total);
+  limiter.handshake_ended(v4(0, 3));
+  EXPECT_EQ(limiter.admit(k_start, v4(0, 4)), Verdict::half_open_total) << "of those without an entry of their own";
 }
 
 TEST(AcceptLimiter, HandshakeEndedForAnUnknownSourceDoesNothing) {

@@ -53,6 +53,12 @@ void print_servers(Console& console, const service::json::object& status) {
   }
 }
 
+std::string sharing_of(const service::json::object& directory) {
+  const service::json::value* const shared = directory.if_contains("shared");
+  if (shared == nullptr || !shared->is_bool()) return {};
+  return shared->get_bool() ? ", shared" : ", not shared: Redis is lost";
+}
+
 void print_roles(Console& console, const service::json::object& status) {
   if (const service::json::value* relay = status.if_contains("relay"); relay != nullptr && relay->is_object()) {
     const service::json::object& role = relay->get_object();
@@ -64,7 +70,7 @@ void print_roles(Console& console, const service::json::object& status) {
     const service::json::object& role = directory->get_object();
     console.result("directory     " + count_of(number_of(role, "records"), "peer", "peers") + ", " +
                    format_bytes(number_of(role, "bytes")) + ", " +
-                   count_of(number_of(role, "look_ups"), "look-up", "look-ups") + " so far");
+                   count_of(number_of(role, "look_ups"), "look-up", "look-ups") + " so far" + sharing_of(role));
   }
 }
 

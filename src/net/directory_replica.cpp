@@ -31,6 +31,8 @@ bool is_forged(Errc code) {
   return std::ranges::find(k_codes, code) != k_codes.end();
 }
 
+Error forgotten() { return Error(Errc::redis_down, "Redis has lost what it had"); }
+
 }  // namespace
 
 class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
@@ -117,7 +119,7 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
 
   // --- ReplicaWriter::Watcher ---
   void handle_epoch(const std::string& epoch) override {
-    if (!epoch_.empty() && epoch != epoch_) start_over(Error(Errc::redis_down, "Redis has lost what it had"));
+    if (!epoch_.empty() && epoch != epoch_) start_over(forgotten());
   }
   void handle_missing() override { sync_soon(); }
   void handle_trouble(const Error& why) override { start_over(why); }
@@ -140,10 +142,8 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     ++generation_;
     phase_ = Phase::down;
     epoch_.clear();
-    heard_.clear();
-    then_ = {};
-    present_.clear();
-    give_timer_.set(std::nullopt);
+    forget_heard();
+    sync_timer_.set(std::nullopt);
     tell(std::unexpected(why));
   }
 
@@ -162,6 +162,14 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     if (!is_connected()) return;
     if (phase_ == Phase::syncing) return sync_soon();
     start_sync();
+  }
+
+  // What was read in a generation of which nothing goes on.
+  void forget_heard() {
+    heard_.clear();
+    then_ = {};
+    present_.clear();
+    give_timer_.set(std::nullopt);
   }
 
   void tell(const Result<void>& state) {
@@ -195,24 +203,30 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     ++status_.syncs;
     last_sync_ = monotonic_now();
     phase_ = Phase::syncing;
-    heard_.clear();
-    present_.clear();
+    forget_heard();
+    sync_timer_.set(std::nullopt);
     check_durability();
     ask(write_client_, directory_.put({}, random_word(rng_)), [this](const RedisReply& reply) -> Result<void> {
       DIG_TRY(const PutReply read, RedisDirectory::read_put(reply, 0));
+      // What was lost counts as lost until it is there again.
+      if (!epoch_.empty() && epoch_ != read.epoch) tell(std::unexpected(forgotten()));
       epoch_ = read.epoch;
       find_position();
       return {};
     });
   }
 
-  // Whatever changes from here on is read after the scan.
+  // Whatever changes from here on is read after the scan. A read that waits for changes may stand before it in the same
+  // connection.
   void find_position() {
-    ask(read_client_, directory_.last_change(), [this](const RedisReply& reply) -> Result<void> {
-      DIG_TRY(last_change_, RedisDirectory::read_last_change(reply));
-      scan("0");
-      return {};
-    });
+    ask(
+        read_client_, directory_.last_change(),
+        [this](const RedisReply& reply) -> Result<void> {
+          DIG_TRY(last_change_, RedisDirectory::read_last_change(reply));
+          scan("0");
+          return {};
+        },
+        config_.block + config_.deadline);
   }
 
   void scan(const std::string& cursor) {

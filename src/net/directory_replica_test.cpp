@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "crypto/system_rng.hpp"
@@ -33,20 +34,20 @@ std::uint64_t wall_ms() { return static_cast<std::uint64_t>(wall_now().seconds) 
 class Server final : public ReplicaOwner {
  public:
   Server(Loop& loop, Resolver& resolver, Rng& rng, const std::filesystem::path& file, std::uint16_t port,
-         directory::DirectoryServer::Limits limits = {})
+         directory::DirectoryServer::Limits limits = {}, Duration block = 1s)
       : machine_(monotonic_now(), wall_now(), rng, limits), database_(*store::DirectoryDatabase::open(file)) {
     std::ignore = database_->read(wall_now(), [this](const store::DirectoryRow& row) {
       std::ignore = machine_.load(monotonic_now(), row, directory::RowOrigin::own_disk);
     });
     replica_.emplace(loop, resolver, rng,
-                     DirectoryReplica::Config{.url = {.host = "127.0.0.1", .port = port, .user = {}, .password = {}}},
+                     DirectoryReplica::Config{.url = {.host = "127.0.0.1", .port = port, .user = {}, .password = {}},
+                                              .block = block},
                      *this);
   }
 
   // The number that the acknowledgement will have.
-  std::uint64_t register_node(const TestNode& node, std::vector<Bytes> envelopes) {
-    const auto taken = machine_.register_envelopes(monotonic_now(), {1, ++requests_},
-                                                   {node.peer(), AcceptLimiter::Prefix{7}}, envelopes);
+  std::uint64_t register_node(const TestNode& node, std::vector<Bytes> envelopes, AcceptLimiter::Prefix source = 7) {
+    const auto taken = machine_.register_envelopes(monotonic_now(), {1, ++requests_}, {node.peer(), source}, envelopes);
     EXPECT_TRUE(taken) << taken.error().message();
     drain();
     return requests_;
@@ -77,8 +78,15 @@ class Server final : public ReplicaOwner {
   // Of what was told: true is up.
   [[nodiscard]] const std::vector<bool>& states() const { return states_; }
   [[nodiscard]] std::size_t warnings() const { return warnings_; }
+  // Takes no row of another server until it is free again.
+  void set_busy(bool is_busy) { is_busy_ = is_busy; }
+  [[nodiscard]] std::size_t put_off() const { return put_off_; }
 
   Result<void> handle_shared_row(const store::DirectoryRow& row) override {
+    if (is_busy_) {
+      ++put_off_;
+      return fail(Errc::limit_reached);
+    }
     Result<void> loaded = machine_.load(monotonic_now(), row, directory::RowOrigin::other_server);
     drain();
     return loaded;
@@ -116,15 +124,32 @@ class Server final : public ReplicaOwner {
   std::map<std::uint64_t, Result<Registered>> acknowledged_;
   std::vector<bool> states_;
   std::size_t warnings_ = 0;
+  bool is_busy_ = false;
+  std::size_t put_off_ = 0;
 };
 
 class DirectoryReplicaTest : public store::testing::DiskTest {
  protected:
   // A new one finds what it had on its disk in an earlier life.
-  Server& make_server(const std::string& name) {
+  Server& make_server(const std::string& name, directory::DirectoryServer::Limits limits = {}, Duration block = 1s) {
     servers_[name].reset();
-    servers_[name] = std::make_unique<Server>(loop_, resolver_, rng_, folder() / (name + ".db"), port_);
+    servers_[name] = std::make_unique<Server>(loop_, resolver_, rng_, folder() / (name + ".db"), port_, limits, block);
     return *servers_[name];
+  }
+  // A page whose record is in nobody's directory: so the server makes both sides equal again, two seconds after it did
+  // so the last time.
+  void ask_for_sync(Server& server) {
+    const store::DirectoryChange page = store::DirectoryRow{.peer = TestNode(99).peer(),
+                                                            .slot = 1,
+                                                            .sequence = 1,
+                                                            .source = 0,
+                                                            .lifetime = 0s,
+                                                            .kept = 0s,
+                                                            .envelope = Bytes(40)};
+    std::optional<bool> told;
+    server.replica().write({&page, 1}, [&](bool is_replicated) { told = is_replicated; });
+    EXPECT_TRUE(wait([&] { return told.has_value(); }));
+    EXPECT_EQ(told, false);
   }
   void lose_server(const std::string& name) { servers_.erase(name); }
   void start_redis() {
@@ -226,7 +251,7 @@ TEST_F(DirectoryReplicaTest, NothingOlderReplacesANewerRow) {
   EXPECT_TRUE(write(row(now + 4))) << "something newer is there";
   EXPECT_EQ(kept(), now + 5);
   EXPECT_TRUE(write(store::EraseRows{alice_.peer(), 0, now + 4}));
-  EXPECT_EQ(kept(), now + 5) << "evicted elsewhere, but renewed since";
+  EXPECT_EQ(kept(), now + 5) << "forgotten elsewhere, but renewed since";
   EXPECT_EQ(ask({"HLEN", key_of(alice_)})->number(), 2) << "its page too";
   EXPECT_TRUE(write(row(now + 6)));
   EXPECT_EQ(kept(), now + 6);
@@ -414,6 +439,85 @@ TEST_F(DirectoryReplicaTest, AReaderThatFellBehindReadsAllAnew) {
   EXPECT_EQ(one.states(), std::vector{true}) << "nothing was lost";
 }
 
+TEST_F(DirectoryReplicaTest, ASyncThatBeginsWhileRowsWaitForTheOwnerTakesTheirPlace) {
+  start_redis();
+  Server& one = make_server("one", {}, 5s);  // what waits behind a read of changes waits long
+  Server& two = make_server("two");
+  ASSERT_TRUE(wait_up(one) && wait_up(two));
+  one.set_busy(true);
+  ASSERT_TRUE(registers(two, bob_, wall_ms()));
+  ASSERT_TRUE(wait([&] { return one.put_off() > 0; }));
+  ask_for_sync(one);
+  // The sync begins, and waits, while what was read before it is still to be given to the owner.
+  redis_->signal(SIGSTOP);
+  ASSERT_TRUE(wait([&] { return one.replica().snapshot().syncs == 2; }));
+  const std::size_t put_off = one.put_off();
+  EXPECT_FALSE(wait([&] { return one.put_off() > put_off; }, 100ms)) << "it was read for nothing";
+  redis_->signal(SIGCONT);
+  ASSERT_TRUE(wait([&] { return one.put_off() > put_off; }, 3s)) << "read again, behind nothing";
+  one.set_busy(false);
+  EXPECT_TRUE(wait([&] { return one.is_up() && one.knows(bob_); }, 1s));
+  ASSERT_TRUE(wait_up(two));  // which may have lost Redis meanwhile
+  EXPECT_TRUE(registers(two, alice_, wall_ms()));
+  EXPECT_TRUE(wait([&] { return one.knows(alice_); }, 1s)) << "it follows";
+  EXPECT_EQ(one.states(), std::vector{true});
+}
+
+TEST_F(DirectoryReplicaTest, ASyncThatFindsTheDataLostTellsItFirst) {
+  start_redis();
+  Server& one = make_server("one");
+  Server& two = make_server("two");
+  ASSERT_TRUE(wait_up(one) && wait_up(two));
+  ASSERT_TRUE(registers(one, alice_, wall_ms()));
+  // Hears nothing of the epoch meanwhile.
+  one.set_busy(true);
+  ASSERT_TRUE(registers(two, bob_, wall_ms()));
+  ASSERT_TRUE(wait([&] { return one.put_off() > 0; }));
+  ask_for_sync(one);
+  lose_server("two");
+  ASSERT_TRUE(ask({"FLUSHALL"}));
+  ASSERT_TRUE(wait([&] { return one.replica().snapshot().syncs == 2; }));
+  one.set_busy(false);
+  ASSERT_TRUE(wait([&] { return one.states().size() == 3; }));
+  EXPECT_EQ(one.states(), (std::vector{true, false, true}));
+  EXPECT_EQ(ask({"HLEN", key_of(alice_)})->number(), 2);
+}
+
+TEST_F(DirectoryReplicaTest, ASyncBehindAReadThatWaitsLongIsNoLostConnection) {
+  start_redis();
+  Server& one = make_server("one", {}, 3500ms);
+  ASSERT_TRUE(wait_up(one));
+  ask_for_sync(one);
+  ASSERT_TRUE(wait([&] { return one.replica().snapshot().syncs == 2; }));
+  ASSERT_TRUE(wait([&] { return one.is_up(); }));
+  EXPECT_EQ(one.states(), std::vector{true});
+  EXPECT_EQ(one.replica().snapshot().syncs, 2U);
+}
+
+TEST_F(DirectoryReplicaTest, WhatOneServerHasNoRoomForStaysReplicated) {
+  start_redis();
+  Server& one = make_server("one", {.max_records = 3});
+  Server& two = make_server("two");
+  ASSERT_TRUE(wait_up(one) && wait_up(two));
+  const std::uint64_t now = wall_ms();
+  const TestNode dave(3);
+  const std::array<const TestNode*, 3> nodes{&alice_, &bob_, &dave};
+  for (const TestNode* node : nodes) ASSERT_TRUE(registers(two, *node, now));
+  ASSERT_TRUE(wait([&] { return one.live() == 3; }));
+  const TestNode carol(4);
+  const std::uint64_t request = one.register_node(carol, {carol.signed_record(now)}, 8);
+  ASSERT_TRUE(wait([&] { return one.replicated(request).has_value(); }));
+  EXPECT_EQ(one.live(), 3U) << "one has made room";
+  for (const TestNode* node : nodes) {
+    EXPECT_EQ(ask({"HLEN", key_of(*node)})->number(), 2);
+    EXPECT_TRUE(registers(two, *node, now)) << "nothing has changed";
+  }
+  lose_server("two");
+  lose_server("one");
+  Server& late = make_server("late");
+  EXPECT_TRUE(wait([&] { return late.live() == 4; }));
+}
+
 TEST_F(DirectoryReplicaTest, ARedisThatForgetsAtACrashIsToldOfToTheOperator) {
   redis_.emplace(port_, std::vector<std::string>{});
   Server& one = make_server("one");
@@ -426,13 +530,14 @@ TEST_F(DirectoryReplicaTest, AFloodArrivesAsAWholeAndALateServerGetsItAll) {
   Server& one = make_server("one");
   Server& two = make_server("two");
   ASSERT_TRUE(wait_up(one) && wait_up(two));
-  constexpr std::size_t k_nodes = 250;
+  constexpr std::size_t k_nodes = 320;  // 640 rows, which take many turns
   std::vector<TestNode> nodes;
   std::vector<std::uint64_t> requests;
   for (std::size_t i = 0; i < k_nodes; ++i) nodes.emplace_back(100 + i);
   for (const TestNode& node : nodes) {
-    requests.push_back(
-        one.register_node(node, {node.signed_record(wall_ms()), node.signed_page(wall_ms(), 0, {store_of(1)})}));
+    const AcceptLimiter::Prefix source = requests.size() / 100;  // no more of one address than it may have
+    requests.push_back(one.register_node(
+        node, {node.signed_record(wall_ms()), node.signed_page(wall_ms(), 0, {store_of(1)})}, source));
   }
   ASSERT_TRUE(wait([&] {
     return std::ranges::all_of(requests, [&](std::uint64_t request) { return one.replicated(request).has_value(); });

@@ -7,6 +7,7 @@
 
 #include <functional>
 
+#include "dignet/events.hpp"
 #include "net/directory_keeper.hpp"
 #include "net/directory_replica.hpp"
 
@@ -15,8 +16,8 @@ namespace dig::net {
 class DirectorySharing final : private ReplicaOwner {
  public:
   struct Hooks {
-    std::function<void(Instant now)> pump;       // the core was told something
-    std::function<void(const Error& why)> warn;  // of what the operator should know
+    std::function<void(Instant now)> pump;  // the core was told something
+    std::function<void(const dignet::NodeEvent& event)> tell;
   };
 
   // A config without the TLS context that rediss:// needs gets one that trusts the system's authorities and those of
@@ -28,7 +29,8 @@ class DirectorySharing final : private ReplicaOwner {
                                                                        DirectoryKeeper& keeper, node::NodeCore& core,
                                                                        Hooks hooks);
   ~DirectorySharing() override;
-  [[nodiscard]] ReplicaStatus snapshot() const { return replica_.snapshot(); }
+  // As the last DirectorySharingChanged said.
+  [[nodiscard]] bool is_up() const noexcept { return is_up_; }
 
  private:
   DirectorySharing(Loop& loop, Resolver& resolver, Rng& rng, DirectoryReplica::Config config, DirectoryKeeper& keeper,
@@ -44,6 +46,7 @@ class DirectorySharing final : private ReplicaOwner {
   DirectoryKeeper& keeper_;
   node::NodeCore& core_;
   Hooks hooks_;
+  bool is_up_ = false;
   DirectoryReplica replica_;
 };
 

@@ -163,10 +163,10 @@ Result<void> NodeShell::start_directory(const ShellOptions& options) {
 }
 
 Result<void> NodeShell::share_directory(const RedisUrl& url, const std::string& authorities) {
-  const auto warn = [this](const Error& why) { sink_(monotonic_now(), node::NodeFact{dignet::Warning{why}}); };
+  const auto tell = [this](const dignet::NodeEvent& event) { sink_(monotonic_now(), node::NodeFact{event}); };
   DIG_TRY(directory_sharing_,
           DirectorySharing::start(*loop_, *resolver_, rng_, {.url = url}, authorities, *directory_keeper_, *core_,
-                                  {.pump = [this](Instant now) { pump(now); }, .warn = warn}));
+                                  {.pump = [this](Instant now) { pump(now); }, .tell = tell}));
   return {};
 }
 

@@ -124,6 +124,10 @@ class NodeShell final : private PortOwner {
   void set_tls(const TlsContexts& contexts);
   // On the loop, until stop().
   [[nodiscard]] TurnShard& turn() noexcept { return *turn_; }
+  // Nothing: the directory is not shared, or there is none.
+  [[nodiscard]] std::optional<bool> is_directory_shared() const {
+    return directory_sharing_ ? std::optional(directory_sharing_->is_up()) : std::nullopt;
+  }
   [[nodiscard]] PortStreamsStatus stream_status() const { return streams_->snapshot(); }
   [[nodiscard]] one_port::DatagramRouter::Status datagram_status() const { return datagrams_->snapshot(); }
   // From inside the loop: the same end of a command for code that runs there outside of post().
@@ -149,7 +153,7 @@ class NodeShell final : private PortOwner {
   [[nodiscard]] Result<void> prepare_ports(const ShellOptions& options, std::size_t max_connections);
   [[nodiscard]] Result<void> bind(const ShellOptions& options);
   void bind_extra(std::uint16_t port);
-  void make_turn(const ShellOptions& options);
+  void make_turn(const ShellOptions& options, std::size_t max_streams);
   [[nodiscard]] std::vector<Multiaddr> listening_addresses(const ShellOptions& options) const;
   void find_addresses(const ShellOptions& options);
   void allow_hosts();

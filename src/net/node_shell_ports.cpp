@@ -16,8 +16,10 @@ namespace {
 
 // RFC 8656 ends there, and so do those with whom QUIC shares a port.
 constexpr std::uint16_t k_max_shared_channel = 0x4FFF;
-// Beside those of libp2p: clients of TURN, pages that are read, and who has not said yet what he is.
-constexpr std::size_t k_other_streams = 1024;
+
+// Beside those of libp2p: half of it for clients of TURN; the rest for who has not said yet what he is (see
+// NodeCore::Limits::accepts), pages that are read, and those who are told goodbye.
+std::size_t other_streams(std::size_t max_connections) { return std::max(std::size_t{1024}, max_connections / 2); }
 
 // A server without users: it answers Binding requests, and has nothing to allocate for.
 class Nobody final : public turn::CredentialSource {
@@ -78,10 +80,11 @@ Result<TlsContexts> make_port_tls(const Identity& identity, std::string_view cer
 
 Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t max_connections) {
   PortStreams::Limits limits;
-  limits.tcp.max_transports = 2 * max_connections + k_other_streams;  // with those that are on their way in or out
+  // Of libp2p, with those that are on their way in or out: nobody else takes their places.
+  limits.tcp.max_transports = 2 * max_connections + other_streams(max_connections);
   streams_ = std::make_unique<PortStreams>(*loop_, static_cast<PortOwner&>(*this), rng_, limits);
   if (options.turn_relay) DIG_CHECK(check_relay(*options.turn_relay));
-  make_turn(options);
+  make_turn(options, other_streams(max_connections) / 2);
   streams_->set_turn(turn_.get());
   streams_->set_pages(options.pages);
   streams_->set_authorities(options.authorities);
@@ -96,9 +99,10 @@ Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t m
   return {};
 }
 
-void NodeShell::make_turn(const ShellOptions& options) {
+void NodeShell::make_turn(const ShellOptions& options, std::size_t max_streams) {
   TurnRole role = turn_role(options);
   if (!role.credentials) role.credentials = std::make_shared<Nobody>();
+  role.shard.max_streams = std::min(role.shard.max_streams, max_streams);
   role.shard.server.limits.max_channel_number = k_max_shared_channel;
   role.shard.offload = options.turn || options.turn_relay ? test_udp_offload() : UdpOffload{};
   turn_credentials_ = std::move(role.credentials);

@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <future>
+#include <thread>
 
 #include "crypto/system_rng.hpp"
 #include "net/clock.hpp"
@@ -25,12 +27,13 @@ constexpr Duration k_patience = 20s;
 // A node with a home that goes with it.
 class TestNode {
  public:
-  explicit TestNode(ShellOptions options) {
+  explicit TestNode(ShellOptions options, std::string_view address = "127.0.0.1") {
     std::string name = (std::filesystem::temp_directory_path() / "dignet-one-port-XXXXXX").string();
     home_ = ::mkdtemp(name.data());
     store_ = store::LocalStore::open(home_).value();
     options.agent_version = "test";
-    if (options.listen) options.listen_addresses = {Multiaddr::parse("/ip4/127.0.0.1/tcp/0").value()};
+    if (options.listen)
+      options.listen_addresses = {Multiaddr::parse("/ip4/" + std::string(address) + "/tcp/0").value()};
     shell_ = NodeShell::create(options, identity_, *store_).value();
     shell_->start([this](Instant, node::NodeOutput fact) { handle(std::move(fact)); });
   }
@@ -259,6 +262,55 @@ TEST_F(OnePortTest, hostile_connections_leave_the_node_serving) {
   const auto accepts = node.on_loop([](NodeShell& shell) { return shell.core().snapshot().accepts; });
   EXPECT_LE(accepts.half_open, AcceptLimiter::Limits().half_open_per_source);
   EXPECT_GT(accepts.refused, 0U);
+  // Somebody new, from another address: what listens there also dials from there.
+  TestNode newcomer({}, "127.0.0.2");
+  const auto late = newcomer.connect(node.identity().peer_id(), address_of(node, Multiaddr::Carrier::plain));
+  ASSERT_TRUE(late) << late.error().message();
+  EXPECT_TRUE(newcomer.ping(late->connection));
+}
+
+TEST_F(OnePortTest, the_silence_of_a_few_addresses_keeps_nobody_new_out) {
+  TestNode node({});
+  const AcceptLimiter::Limits limits;
+  std::vector<std::unique_ptr<PortClient>> silent;
+  for (std::size_t i = 0; i < limits.half_open_total; ++i) {
+    const auto source = static_cast<std::uint8_t>(10 + i / limits.half_open_per_source);
+    silent.push_back(std::make_unique<PortClient>(node.endpoint(), IpAddress::v4({127, 0, 0, source})));
+  }
+  const auto half_open = [&] {
+    return node.on_loop([](NodeShell& shell) { return shell.core().snapshot().accepts.half_open; });
+  };
+  const Instant deadline = monotonic_now() + 5s;
+  while (half_open() < limits.half_open_total && monotonic_now() < deadline) std::this_thread::yield();
+  ASSERT_EQ(half_open(), limits.half_open_total);
+  TestNode newcomer({}, "127.0.0.2");
+  const auto connected = newcomer.connect(node.identity().peer_id(), address_of(node, Multiaddr::Carrier::plain));
+  ASSERT_TRUE(connected) << connected.error().message();
+  EXPECT_TRUE(newcomer.ping(connected->connection));
+}
+
+// Connections that say what they speak are no longer half open, so they are bounded otherwise.
+TEST_F(OnePortTest, trickling_stun_streams_of_one_address_are_bounded_and_cost_nobody_else) {
+  ShellOptions options;
+  options.turn = relay_on_loopback();
+  TestNode node(options);
+  const std::string begun("\x00\x01\x00\x08\x21\x12\xA4\x42twelve-bytes", 20);  // eight bytes are missing
+  std::vector<std::unique_ptr<PortClient>> clients;
+  for (int i = 0; i < 200; ++i) {
+    clients.push_back(std::make_unique<PortClient>(node.endpoint(), IpAddress::v4({127, 0, 0, 3})));
+    clients.back()->send(begun);
+  }
+  const ServerHealth health = check(node, "turn", "?transport=tcp", turn::Credentials{"user", "pass"});
+  EXPECT_FALSE(health.error) << health.error->message();
+  EXPECT_TRUE(health.echo);
+  for (auto& client : clients) client->send("x");
+  const auto turn = node.on_loop([](NodeShell& shell) { return shell.turn().snapshot(); });
+  EXPECT_GT(turn.streams, 0U);
+  EXPECT_LE(turn.streams, TurnShardOptions().max_streams_per_source + 2) << "and the two of the check";
+  EXPECT_GT(turn.streams_refused, 0U);
+  const PortStreamsStatus status = node.on_loop([](NodeShell& shell) { return shell.stream_status(); });
+  const auto is_limit = [](const auto& row) { return row.phase == "STUN" && row.reason == Errc::limit_reached; };
+  EXPECT_TRUE(std::ranges::any_of(status.refused, is_limit));
 }
 
 }  // namespace

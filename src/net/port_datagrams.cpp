@@ -3,9 +3,9 @@
 
 #include <sys/socket.h>
 
-#include "net/asio.hpp"
 #include "net/clock.hpp"
 #include "net/udp_receiver.hpp"
+#include "net/udp_waiter.hpp"
 
 namespace dig::net {
 namespace {
@@ -26,39 +26,21 @@ class PortDatagrams::Impl final : private one_port::DatagramState {
     }
     (void)UdpReceiver::prepare(bound.fd.value(), bound.local.address, {.gro = offload_.gro});
     turn_.share_udp(bound.fd.value(), bound.local);
-    sockets_.push_back(std::make_shared<Socket>(loop_.context(), std::move(bound.fd), bound.local));
+    sockets_.push_back(std::make_shared<UdpWaiter>(loop_.context(), std::move(bound.fd), bound.local));
     wait_readable(sockets_.back());
   }
 
   void stop() {
-    for (const SocketPointer& socket : sockets_) {
-      socket->is_dead = true;
-      boost::system::error_code ignored;
-      socket->waiter.cancel(ignored);  // its handler lets go of it
-    }
+    for (const SocketPointer& socket : sockets_) socket->stop();
   }
 
   [[nodiscard]] one_port::DatagramRouter::Status snapshot() const { return router_.snapshot(); }
 
  private:
-  // Handlers hold it by shared_ptr and do nothing once it is dead.
-  struct Socket {
-    Socket(boost::asio::io_context& context, UniqueFd owned, Endpoint bound)
-        : fd(std::move(owned)), local(bound), waiter(context, fd.value()) {}
-    ~Socket() {
-      if (waiter.is_open()) waiter.release();
-    }
-    UniqueFd fd;
-    Endpoint local;
-    Descriptor waiter;
-    bool is_dead = false;
-  };
-  using SocketPointer = std::shared_ptr<Socket>;
+  using SocketPointer = std::shared_ptr<UdpWaiter>;
 
   void wait_readable(const SocketPointer& socket) {
-    socket->waiter.async_wait(Descriptor::wait_read, [this, socket](const boost::system::error_code& error) {
-      if (!error && !socket->is_dead) handle_readable(socket);
-    });
+    UdpWaiter::wait(socket, [this](const SocketPointer& ready) { handle_readable(ready); });
   }
 
   void handle_readable(const SocketPointer& socket) {
@@ -66,7 +48,7 @@ class PortDatagrams::Impl final : private one_port::DatagramState {
     const UnixTime wall = wall_now();
     for (std::size_t i = 0; i < k_max_receives_per_wakeup; ++i) {
       std::size_t messages = 0;
-      (void)receiver_.receive(socket->fd.value(), socket->local, now, [&](const Received& in) {
+      (void)receiver_.receive(socket->fd(), socket->local(), now, [&](const Received& in) {
         ++messages;
         router_.route(in, [&](one_port::Destination destination, const Received& part) {
           using enum one_port::Destination;
@@ -78,7 +60,7 @@ class PortDatagrams::Impl final : private one_port::DatagramState {
       turn_.settle(now);  // the next receive overwrites what it sends
       if (messages < UdpReceiver::k_batch) break;
     }
-    if (!socket->is_dead) wait_readable(socket);
+    if (!socket->is_stopped()) wait_readable(socket);
   }
 
   // one_port::DatagramState. There is no QUIC and no ICE here yet.

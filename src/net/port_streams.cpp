@@ -92,7 +92,7 @@ std::size_t PortStreams::poll_bytes(Instant now, TransportId id, MutableBytes ou
   if (found == streams_.end()) return owner_.poll_bytes(now, id, out);
   Stream& stream = found->second;
   if (!stream.machine) {
-    const std::size_t size = poll_source(now, id, stream, out);
+    const std::size_t size = poll_bare(now, id, stream, out);
     if (size == 0 && stream.is_closing) forget(id);
     return size;
   }
@@ -308,6 +308,7 @@ void PortStreams::end(Instant now, TransportId id, Stream& stream, const Error& 
       owner_.handle_error(now, id, why);
       break;
     case Role::stun:
+      take_answers(now, id, stream);
       turn_->handle_stream_closed(now, id);
       is_turn_touched_ = true;
       break;
@@ -389,6 +390,21 @@ std::size_t PortStreams::poll_source(Instant now, TransportId id, Stream& stream
   return 0;
 }
 
+std::size_t PortStreams::poll_bare(Instant now, TransportId id, Stream& stream, MutableBytes out) {
+  if (stream.pending.empty()) return poll_source(now, id, stream, out);
+  const std::size_t size = std::min(out.size(), stream.pending.size());
+  std::copy_n(stream.pending.begin(), size, out.begin());
+  stream.pending = to_bytes(BytesView(stream.pending).subspan(size));
+  return size;
+}
+
+void PortStreams::take_answers(Instant now, TransportId id, Stream& stream) {
+  const MutableBytes buffer(write_buffer_.get(), k_write_size);
+  while (const std::size_t size = poll_source(now, id, stream, buffer)) {
+    append(stream.pending, BytesView(buffer).first(size));
+  }
+}
+
 void PortStreams::fill(Instant now, TransportId id, Stream& stream) {
   if (stream.is_finished) return;
   const MutableBytes buffer(write_buffer_.get(), k_write_size);
@@ -435,6 +451,7 @@ void PortStreams::close(TransportId id, CloseMode mode) {
   if (found == streams_.end()) return transports_.close(id, mode);
   if (found->second.is_closing) return;
   if (mode == CloseMode::graceful) {
+    if (found->second.role == Role::stun) take_answers(monotonic_now(), id, found->second);
     leave(monotonic_now(), id, found->second);
   } else {
     transports_.close(id, mode);

@@ -126,7 +126,7 @@ class PortStreams final : private TransportOwner, private StreamCarrier {
     Endpoint local;
     Endpoint remote;
     std::unique_ptr<Machine> machine;  // absent: bare STUN
-    Bytes pending;                     // from whoever writes; the machine had no room for it
+    Bytes pending;                     // from whoever writes; the machine had no room for it, or it came before an end
     Bytes page;
     std::size_t page_sent = 0;
     std::optional<DialOutcome> dialled;  // while the layers are made
@@ -171,6 +171,9 @@ class PortStreams final : private TransportOwner, private StreamCarrier {
   // Moves what whoever writes has into the machine, as far as it has room.
   void fill(Instant now, TransportId id, Stream& stream);
   [[nodiscard]] std::size_t poll_source(Instant now, TransportId id, Stream& stream, MutableBytes out);
+  [[nodiscard]] std::size_t poll_bare(Instant now, TransportId id, Stream& stream, MutableBytes out);
+  // The shard is about to let go of the stream, and of the answers that wait in it.
+  void take_answers(Instant now, TransportId id, Stream& stream);
   [[nodiscard]] std::size_t poll_machine(Instant now, TransportId id, Stream& stream, MutableBytes out);
 
   [[nodiscard]] Result<std::unique_ptr<Machine>> make_layers(Instant now, const StreamDial& wanted);

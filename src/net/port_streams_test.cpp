@@ -241,14 +241,27 @@ TEST_F(PortStreamsTest, a_large_page_arrives_whole_and_one_that_nobody_takes_is_
   streams_->set_pages(
       [&](const http::RequestHead&) { return PageAnswer{.content_type = "text/plain", .body = large}; });
   std::optional<PortClient> lazy;
+  const Instant start = monotonic_now();
   run([&] {
     lazy.emplace(server_);
     lazy->send(request);
   });
-  const Instant start = monotonic_now();
   ASSERT_TRUE(loop_.run_until([&] { return streams_->snapshot().pages == 3; }, k_patience));
   ASSERT_TRUE(loop_.run_until([&] { return owner_.others == 3; }, k_patience));
   EXPECT_GE(monotonic_now() - start, 250ms);
+  ASSERT_TRUE(loop_.run_until([&] { return streams_->snapshot().tcp.transports == 0; }, k_patience));
+}
+
+TEST_F(PortStreamsTest, who_has_said_all_still_gets_the_whole_page) {
+  const std::string body(3'000'000, 'h');
+  streams_->set_pages([&](const http::RequestHead&) { return PageAnswer{.content_type = "text/plain", .body = body}; });
+  run([&] {
+    PortClient client(server_);
+    client.send("GET / HTTP/1.1\r\n" + host() + "\r\n");
+    client.finish();
+    const std::string page = client.receive();
+    EXPECT_TRUE(page.ends_with("\r\n\r\n" + body)) << page.size();
+  });
   ASSERT_TRUE(loop_.run_until([&] { return streams_->snapshot().tcp.transports == 0; }, k_patience));
 }
 

@@ -26,6 +26,8 @@ local server, new_epoch, limit = ARGV[1], ARGV[2], ARGV[3]
 local epoch = redis.pcall('GET', epoch_key)
 if type(epoch) ~= 'string' then epoch = new_epoch end
 if #KEYS == 2 then
+  -- Whoever does not know its own version (new in 7) has no stream whose entries are numbered without a gap.
+  if not redis.REDIS_VERSION_NUM then return redis.error_reply('Redis 7 or newer is needed') end
   -- Nothing to put: asks whether Redis takes anything at all, and whether the stream is one of ours.
   local info = redis.pcall('XINFO', 'STREAM', stream)
   local last = ''
@@ -50,10 +52,12 @@ local function compare(a, b)
 end
 
 local function tell(key, slot)
-  local function add() return redis.pcall('XADD', stream, 'MAXLEN', '~', limit, '0-*', 'k', key, 's', slot, 'o', server) end
-  if type(add()) == 'table' then
+  local function add(call)
+    return call('XADD', stream, 'MAXLEN', '~', limit, '0-*', 'k', key, 's', slot, 'o', server)
+  end
+  if type(add(redis.pcall)) == 'table' then
     redis.call('DEL', stream)
-    add()
+    add(redis.call)  -- ends the script where it is not the stream that is wrong
     epoch = new_epoch
     redis.call('SET', epoch_key, epoch)
   end
@@ -188,8 +192,8 @@ std::size_t SharedPut::size() const noexcept {
 
 std::optional<SharedPut> RedisDirectory::put_of(const store::DirectoryChange& change) const {
   if (const auto* gone = std::get_if<store::EraseRows>(&change)) {
-    // Pages go with the record that no longer counts them.
-    if (gone->first_slot > 0) return std::nullopt;
+    // Pages go with the record that no longer counts them; what this server has no room for is kept there.
+    if (gone->first_slot > 0 || gone->sequence == 0) return std::nullopt;
     return SharedPut{.name = {gone->peer, 0, gone->sequence},
                      .key = key_of(gone->peer),
                      .words = {"erase", "", "", text_of(store::encode_shared_sequence(gone->sequence))}};

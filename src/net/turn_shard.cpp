@@ -84,13 +84,8 @@ TurnShard::Impl::Impl(Loop& loop, TurnShardOptions options, const turn::Credenti
       timer_(loop, [this](Instant now) { handle_timer(now); }) {}
 
 TurnShard::Impl::~Impl() {
-  const auto stop = [](Socket& socket) {
-    socket.is_dead = true;
-    boost::system::error_code ignored;
-    socket.waiter.cancel(ignored);  // its handler lets go of it
-  };
-  for (const SocketPointer& socket : listeners_) stop(*socket);
-  for (const auto& [id, socket] : relays_) stop(*socket);
+  for (const SocketPointer& socket : listeners_) socket->stop();
+  for (const auto& [id, socket] : relays_) socket->stop();
 }
 
 TurnShardStatus TurnShard::Impl::snapshot() const {
@@ -103,7 +98,8 @@ TurnShardStatus TurnShard::Impl::snapshot() const {
           .free_ports = server_.free_ports(),
           .sends = scatter_.snapshot(),
           .receive_calls = receive_calls_,
-          .lost_stream_full = lost_stream_full_};
+          .lost_stream_full = lost_stream_full_,
+          .streams_refused = streams_refused_};
 }
 
 // --- datagrams ------------------------------------------------------------------------------------------------------
@@ -116,23 +112,21 @@ TurnShard::Impl::SocketPointer TurnShard::Impl::add_socket(UniqueFd fd, const En
 void TurnShard::Impl::listen_udp(BoundSocket bound) {
   set_buffers(bound.fd.value(), k_listener_buffer);
   listeners_.push_back(add_socket(std::move(bound.fd), bound.local));
-  outlets_.push_back({listeners_.back()->fd.value(), bound.local});
+  outlets_.push_back({listeners_.back()->fd(), bound.local});
   wait_readable(listeners_.back());
 }
 
 void TurnShard::Impl::wait_readable(const SocketPointer& socket) {
-  socket->waiter.async_wait(Descriptor::wait_read, [this, socket](const boost::system::error_code& error) {
-    if (!error && !socket->is_dead) handle_readable(socket);
-  });
+  UdpWaiter::wait(socket, [this](const SocketPointer& ready) { handle_readable(ready); });
 }
 
 void TurnShard::Impl::handle_readable(const SocketPointer& socket) {
   const Instant now = monotonic_now();
   const UnixTime wall = wall_now();
-  for (std::size_t i = 0; i < k_max_receives_per_wakeup && !socket->is_dead; ++i) {
+  for (std::size_t i = 0; i < k_max_receives_per_wakeup && !socket->is_stopped(); ++i) {
     ++receive_calls_;
     std::size_t messages = 0;
-    (void)receiver_.receive(socket->fd.value(), socket->local, now, [&](const Received& in) {
+    (void)receiver_.receive(socket->fd(), socket->local(), now, [&](const Received& in) {
       ++messages;
       route(now, wall, *socket, in);
     });
@@ -141,7 +135,7 @@ void TurnShard::Impl::handle_readable(const SocketPointer& socket) {
     if (messages < UdpReceiver::k_batch) break;
   }
   finish_wakeup(now);
-  if (!socket->is_dead) wait_readable(socket);
+  if (!socket->is_stopped()) wait_readable(socket);
 }
 
 void TurnShard::Impl::route(Instant now, UnixTime wall, const Socket& socket, const Received& in) {
@@ -162,7 +156,7 @@ void TurnShard::Impl::route_from_client(UnixTime wall, const Received& in) {
 // Looked for only when nothing else was there: errors make the socket readable too, and fail one receive.
 void TurnShard::Impl::handle_peer_errors(Instant now, const Socket& socket) {
   for (std::size_t i = 0; i < k_max_errors_per_wakeup; ++i) {
-    const auto error = next_udp_error(socket.fd.value());
+    const auto error = next_udp_error(socket.fd());
     if (!error) return;
     const stun::IcmpError icmp{.type = error->icmp_type, .code = error->icmp_code, .data = error->mtu};
     server_.handle_peer_error({now, *socket.relay, error->destination, icmp}, *this);
@@ -209,14 +203,14 @@ void TurnShard::Impl::to_peer(turn::RelayId relay, const Endpoint& peer, BytesVi
   Socket& socket = *found->second;
   if (dont_fragment != socket.sets_dont_fragment) {  // RFC 8656 §14: asked for packet by packet; rare
     scatter_.flush();
-    const bool is_v4 = socket.local.address.is_v4();
+    const bool is_v4 = socket.local().address.is_v4();
     const int mode =
         dont_fragment ? (is_v4 ? IP_PMTUDISC_DO : IPV6_PMTUDISC_DO) : (is_v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT);
-    ::setsockopt(socket.fd.value(), is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
-                 &mode, sizeof(mode));
+    ::setsockopt(socket.fd(), is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &mode,
+                 sizeof(mode));
     socket.sets_dont_fragment = dont_fragment;
   }
-  scatter_.add(socket.fd.value(), IpAddress(), peer, {}, payload, 0);
+  scatter_.add(socket.fd(), IpAddress(), peer, {}, payload, 0);
 }
 
 void TurnShard::Impl::drain(const std::optional<Endpoint>& alternate, Task on_drained) {
@@ -237,8 +231,10 @@ void TurnShard::Impl::finish_wakeup(Instant now) {
     while (auto event = server_.poll_event()) carry_out(now, *event);
     scatter_.flush();
   }
-  const std::optional<Instant> idle_check = streams_.empty() ? std::nullopt : std::optional(now + 1s);
-  timer_.set(earliest(earliest(server_.next_timeout(), idle_check), next_dtls_timer(now)));
+  // Never put off by what comes meanwhile: somebody always does.
+  const bool is_anybody_there = !streams_.empty() || !dtls_clients_.empty();
+  next_check_ = is_anybody_there ? earliest(next_check_, now + dtls_timer_step()) : std::nullopt;
+  timer_.set(earliest(server_.next_timeout(), next_check_));
   is_finishing_ = false;
   if (on_drained_ && server_.allocations() == 0) std::exchange(on_drained_, {})();
 }
@@ -250,9 +246,7 @@ void TurnShard::Impl::carry_out(Instant now, turn::ServerEvent& event) {
     const auto relay = relays_.extract(close->relay);
     if (relay.empty()) return;
     scatter_.flush();  // it may have something to send through this socket
-    relay.mapped()->is_dead = true;
-    boost::system::error_code ignored;
-    relay.mapped()->waiter.cancel(ignored);
+    relay.mapped()->stop();
   } else if (const auto* client = std::get_if<turn::CloseClient>(&event)) {
     to_close_.push_back(TransportId{client->client.connection});
   } else if (options_.on_fact) {
@@ -291,8 +285,11 @@ Result<void> TurnShard::Impl::open_relay(const turn::OpenRelay& open) {
 
 void TurnShard::Impl::handle_timer(Instant now) {
   server_.handle_timeout(now);
-  close_idle_streams(now);
-  handle_dtls_timers(now);
+  if (next_check_ && *next_check_ <= now) {
+    next_check_.reset();
+    close_idle_streams(now);
+    handle_dtls_timers(now);
+  }
   finish_wakeup(now);
 }
 

@@ -34,12 +34,15 @@ struct TurnShardOptions {
   std::optional<IpAddress> relay_bind_v6;
   UdpOffload offload;
   std::size_t max_streams = 4096;
+  // Of TCP clients of one address prefix (AcceptLimiter::prefix_of) that have no allocation; those that have one are
+  // bounded by the quotas.
+  std::size_t max_streams_per_source = 32;
   // Of a TCP client that has no allocation: enough for requests for years, not for a flood.
   std::size_t max_bytes_without_allocation = std::size_t{1} << 20U;
   std::size_t max_stream_output = std::size_t{1} << 20U;  // bytes that wait for one TCP client; beyond, data is lost
   std::size_t max_dtls_sessions = 4096;
   std::size_t max_half_open_dtls = 64;
-  Duration idle = 30s;  // of a TCP client without an allocation
+  Duration idle = 30s;  // of a TCP client without an allocation: since its last whole message
   // Told of allocations that come and go; may be empty.
   std::function<void(const turn::ServerEvent&)> on_fact;
 };
@@ -55,6 +58,7 @@ struct TurnShardStatus {
   UdpScatterStatus sends;
   std::uint64_t receive_calls = 0;
   std::uint64_t lost_stream_full = 0;
+  std::uint64_t streams_refused = 0;  // by any of the limits
 };
 
 // Carries the bytes of streams that a shard has adopted. The shard calls it from inside its own calls, never from

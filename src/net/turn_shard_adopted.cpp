@@ -6,13 +6,9 @@ namespace dig::net {
 
 bool TurnShard::Impl::adopt(Instant now, TransportId id, const turn::ClientPath& path, StreamCarrier& carrier) {
   if (!admits(now, path.local, path.remote)) return false;
-  const TransportId inner = inner_id(id);
-  Stream& stream = streams_[inner];
-  stream.path = path;
-  stream.path.connection = inner.value;
+  Stream& stream = add_stream(now, inner_id(id), path);
   stream.carrier = &carrier;
   stream.has_begun = true;  // TLS, if there is any, was taken off
-  stream.last_request = now;
   return true;
 }
 
@@ -21,10 +17,7 @@ void TurnShard::Impl::handle_adopted_bytes(Instant now, TransportId id, BytesVie
   if (found != streams_.end()) handle_plaintext(now, found->first, found->second, bytes);
 }
 
-void TurnShard::Impl::handle_adopted_closed(Instant now, TransportId id) {
-  const auto stream = streams_.extract(inner_id(id));
-  if (!stream.empty()) server_.handle_client_closed(now, stream.mapped().path);
-}
+void TurnShard::Impl::handle_adopted_closed(Instant now, TransportId id) { end_stream(now, inner_id(id)); }
 
 std::size_t TurnShard::Impl::poll_adopted(Instant now, TransportId id, MutableBytes out) {
   return poll_bytes(now, inner_id(id), out);

@@ -113,9 +113,8 @@ void TurnShard::Impl::handle_dtls_timers(Instant now) {
   }
 }
 
-std::optional<Instant> TurnShard::Impl::next_dtls_timer(Instant now) const {
-  if (dtls_clients_.empty()) return std::nullopt;
-  return now + (dtls_listener_.snapshot().half_open > 0 ? k_timer_step : Duration(1s));
+Duration TurnShard::Impl::dtls_timer_step() const {
+  return dtls_listener_.snapshot().half_open > 0 ? k_timer_step : Duration(1s);
 }
 
 }  // namespace dig::net

@@ -2,15 +2,17 @@
 // The inside of TurnShard. Private to turn_shard*.cpp.
 #pragma once
 
+#include <map>
+#include <set>
 #include <unordered_map>
 
 #include "base/accept_limiter.hpp"
 #include "crypto/dtls_listener.hpp"
 #include "crypto/tls_session.hpp"
-#include "net/asio.hpp"
 #include "net/clock.hpp"
 #include "net/tcp_transports.hpp"
 #include "net/turn_shard.hpp"
+#include "net/udp_waiter.hpp"
 #include "wire/stun_framer.hpp"
 
 namespace dig::net {
@@ -45,19 +47,10 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void finish_wakeup(Instant now);
 
  private:
-  // A UDP socket that waits to be readable. Handlers hold it by shared_ptr and do nothing once it is dead.
-  struct Socket {
-    Socket(boost::asio::io_context& context, UniqueFd owned, Endpoint bound)
-        : fd(std::move(owned)), local(bound), waiter(context, fd.value()) {}
-    ~Socket() {
-      if (waiter.is_open()) waiter.release();
-    }
-    UniqueFd fd;
-    Endpoint local;
-    Descriptor waiter;
+  struct Socket : UdpWaiter {
+    using UdpWaiter::UdpWaiter;
     std::optional<turn::RelayId> relay;  // of a relay socket
     bool sets_dont_fragment = false;
-    bool is_dead = false;
   };
   using SocketPointer = std::shared_ptr<Socket>;
 
@@ -111,6 +104,9 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void to_peer(turn::RelayId relay, const Endpoint& peer, BytesView payload, bool dont_fragment) override;
 
   // turn_shard_streams.cpp: TCP clients
+  Stream& add_stream(Instant now, TransportId id, const turn::ClientPath& path);
+  void end_stream(Instant now, TransportId id);
+  [[nodiscard]] bool has_room_for(const IpAddress& source) const;
   [[nodiscard]] bool admits(Instant now, const Endpoint& local, const Endpoint& remote) override;
   void handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote) override;
   void handle_dialled(Instant /*now*/, DialId /*id*/, const DialOutcome& /*outcome*/) override {}
@@ -136,7 +132,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void drain_dtls(Instant now, DtlsClients::iterator client);
   void seal_to_client(const turn::ClientPath& path, BytesView head, BytesView payload, std::size_t padding);
   void handle_dtls_timers(Instant now);
-  [[nodiscard]] std::optional<Instant> next_dtls_timer(Instant now) const;
+  [[nodiscard]] Duration dtls_timer_step() const;
 
   // Adopted streams have ids of their carrier, which must not be taken for those of our own transports.
   static constexpr std::uint64_t k_adopted = std::uint64_t{1} << 63U;
@@ -153,6 +149,7 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   std::unordered_map<turn::RelayId, SocketPointer> relays_;
   AcceptLimiter accepts_;
   std::unordered_map<TransportId, Stream> streams_;
+  std::map<AcceptLimiter::Prefix, std::set<TransportId>> streams_of_source_;
   std::vector<TransportId> to_flush_;
   std::vector<TransportId> to_close_;
   TlsContexts tls_;
@@ -166,6 +163,8 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   Task on_drained_;  // set while clients are waited for
   std::uint64_t receive_calls_ = 0;
   std::uint64_t lost_stream_full_ = 0;
+  std::uint64_t streams_refused_ = 0;
+  std::optional<Instant> next_check_;  // of clients that are idle, and of DTLS
   bool is_finishing_ = false;
 };
 

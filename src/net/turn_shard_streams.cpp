@@ -8,16 +8,43 @@
 namespace dig::net {
 
 bool TurnShard::Impl::admits(Instant now, const Endpoint& /*local*/, const Endpoint& remote) {
-  if (streams_.size() >= options_.max_streams) return false;
-  if (accepts_.admit(now, remote.address) != AcceptLimiter::Verdict::admitted) return false;
-  accepts_.handshake_ended(remote.address);  // what is half open is bounded by max_streams and idle
-  return true;
+  if (streams_.size() < options_.max_streams &&
+      accepts_.admit(now, remote.address) == AcceptLimiter::Verdict::admitted) {
+    accepts_.handshake_ended(remote.address);  // what is half open is bounded here and by idle
+    if (has_room_for(remote.address)) return true;
+  }
+  ++streams_refused_;
+  return false;
+}
+
+bool TurnShard::Impl::has_room_for(const IpAddress& source) const {
+  const auto found = streams_of_source_.find(AcceptLimiter::prefix_of(source));
+  if (found == streams_of_source_.end() || found->second.size() < options_.max_streams_per_source) return true;
+  const auto is_without = [&](TransportId id) { return !server_.has_allocation(streams_.at(id).path); };
+  const auto without = static_cast<std::size_t>(std::ranges::count_if(found->second, is_without));
+  return without < options_.max_streams_per_source;
+}
+
+TurnShard::Impl::Stream& TurnShard::Impl::add_stream(Instant now, TransportId id, const turn::ClientPath& path) {
+  streams_of_source_[AcceptLimiter::prefix_of(path.remote.address)].insert(id);
+  Stream& stream = streams_[id];
+  stream.path = path;
+  stream.path.connection = id.value;
+  stream.last_request = now;
+  return stream;
+}
+
+void TurnShard::Impl::end_stream(Instant now, TransportId id) {
+  const auto stream = streams_.extract(id);
+  if (stream.empty()) return;
+  server_.handle_client_closed(now, stream.mapped().path);
+  const auto of_source = streams_of_source_.find(AcceptLimiter::prefix_of(stream.mapped().path.remote.address));
+  of_source->second.erase(id);
+  if (of_source->second.empty()) streams_of_source_.erase(of_source);
 }
 
 void TurnShard::Impl::handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote) {
-  Stream& stream = streams_[id];
-  stream.path = {StunTransport::tcp, local, remote, id.value};
-  stream.last_request = now;
+  add_stream(now, id, {StunTransport::tcp, local, remote});
 }
 
 void TurnShard::Impl::handle_bytes(Instant now, TransportId id, BytesView bytes) {
@@ -49,7 +76,6 @@ void TurnShard::Impl::drain_tls(Instant now, TransportId id, Stream& stream) {
 }
 
 void TurnShard::Impl::handle_plaintext(Instant now, TransportId id, Stream& stream, BytesView bytes) {
-  stream.last_request = now;
   stream.bytes_without_allocation =
       server_.has_allocation(stream.path) ? 0 : stream.bytes_without_allocation + bytes.size();
   if (stream.bytes_without_allocation > options_.max_bytes_without_allocation) return to_close_.push_back(id);
@@ -58,6 +84,7 @@ void TurnShard::Impl::handle_plaintext(Instant now, TransportId id, Stream& stre
     const auto frame = stream.framer.next(bytes);
     if (!frame) return to_close_.push_back(id);
     if (!*frame) return;
+    stream.last_request = now;  // a part of one is no sign of life: it could be made to last for ever
     server_.route(turn::Server::FromClient{now, wall, stream.path, **frame}, *this);
     scatter_.flush();  // the frame may be gone with the next one
   }
@@ -65,10 +92,7 @@ void TurnShard::Impl::handle_plaintext(Instant now, TransportId id, Stream& stre
 
 void TurnShard::Impl::handle_eof(Instant now, TransportId id) { forget_stream(now, id, CloseMode::graceful); }
 
-void TurnShard::Impl::handle_error(Instant now, TransportId id, const Error& /*error*/) {
-  const auto stream = streams_.extract(id);
-  if (!stream.empty()) server_.handle_client_closed(now, stream.mapped().path);
-}
+void TurnShard::Impl::handle_error(Instant now, TransportId id, const Error& /*error*/) { end_stream(now, id); }
 
 std::size_t TurnShard::Impl::poll_bytes(Instant now, TransportId id, MutableBytes out) {
   const auto found = streams_.find(id);
@@ -125,11 +149,10 @@ void TurnShard::Impl::write_stream(TransportId id, BytesView head, BytesView pay
 void TurnShard::Impl::forget_stream(Instant now, TransportId id, CloseMode mode) {
   const auto found = streams_.find(id);
   if (found == streams_.end()) return;
-  server_.handle_client_closed(now, found->second.path);
   // Takes what is still to be sent first.
   StreamCarrier* const carrier = found->second.carrier;
   carrier != nullptr ? carrier->close(outer_id(id), mode) : transports_.close(id, mode);
-  streams_.erase(id);
+  end_stream(now, id);
 }
 
 void TurnShard::Impl::flush_stream(TransportId id) {

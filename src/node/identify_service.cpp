@@ -1,24 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/identify_service.hpp"
 
-#include "node/buffered_handler.hpp"
+#include "node/question_stream.hpp"
 #include "proto/identify/identify_stream.hpp"
 
 namespace dig::node {
 namespace {
 
-class Teller final : public BufferedHandler {
+class Teller final : public BriefStream {
  public:
   explicit Teller(const Identify& message) : machine_(message) {}
 
   void handle_eof(Instant /*now*/) override {}
   [[nodiscard]] bool has_finished_writing() const override { return machine_.is_done(); }
   void handle_closed(Instant /*now*/, const Error& /*why*/) override {}
+  void handle_timeout(Instant now) override { end_if_due(now); }
+  [[nodiscard]] std::optional<Instant> next_timeout() const override { return end(); }
 
  protected:
   // Nothing is to come on this half; what comes is not kept.
   [[nodiscard]] std::size_t take(Instant /*now*/, BytesView bytes) override { return bytes.size(); }
-  [[nodiscard]] std::size_t give(Instant /*now*/, MutableBytes out) override { return machine_.poll_bytes(out); }
+  [[nodiscard]] std::size_t give(Instant now, MutableBytes out) override {
+    const std::size_t size = machine_.poll_bytes(out);
+    if (machine_.is_done()) end_soon(now);
+    return size;
+  }
 
  private:
   identify::Sender machine_;

@@ -15,6 +15,7 @@ namespace dig::node {
 NodeCore::Limits NodeCore::Limits::of_bootstrap() {
   Limits limits;
   limits.max_connections = 16'384;
+  limits.accepts.half_open_total = 2048;
   limits.relay.reservations = 8192;
   limits.relay.reservations_per_source = 64;  // many homes share the address of a carrier's NAT
   limits.relay.circuits = 4096;
@@ -339,6 +340,10 @@ void NodeCore::handle_timeout(Instant now) {
     if (deadline && *deadline <= now) fetch->handle_timeout(now);
   }
   relay_.handle_timeout(now);
+  if (next_relay_attempt_ && *next_relay_attempt_ <= now) {
+    next_relay_attempt_.reset();
+    are_roles_due_ = true;
+  }
   keeper_.handle_timeout(now);
   drain_keeper(now);
   if (directory_) directory_->handle_timeout(now);
@@ -357,6 +362,7 @@ std::optional<Instant> NodeCore::next_timeout() const {
   for (const auto& [id, connect] : connects_) next = earliest(next, connect.deadline);
   for (const auto& [id, fetch] : fetches_) next = earliest(next, fetch->next_timeout());
   for (const auto& [id, deadline] : ending_carriers_) next = earliest(next, deadline);
+  next = earliest(next, next_relay_attempt_);
   if (directory_) next = earliest(next, directory_->server().next_timeout());
   next = earliest(next, directory_clients_.next_timeout());
   next = earliest(next, earliest(reachability_.next_timeout(), dial_backs_.next_timeout()));

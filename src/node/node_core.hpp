@@ -82,6 +82,7 @@ class NodeCore final : private ProtocolHost,
     DialBackService::Limits dial_backs;
     std::size_t max_known_relays = 16;
     std::size_t automatic_relays = 2;  // where a node keeps reservations by itself
+    Duration full_relay_rest = 5min;   // until a relay that has refused is asked again
 
     // Everybody stays connected with a bootstrap server, and many of them are reached through it only.
     [[nodiscard]] static Limits of_bootstrap();
@@ -142,6 +143,9 @@ class NodeCore final : private ProtocolHost,
   void force_roles(Instant now, bool is_on);
   [[nodiscard]] bool is_announced() const;
   [[nodiscard]] bool has_public_roles() const;
+  [[nodiscard]] std::string why_roles() const;
+  void handle_relay_refused(Instant now, const PeerId& relay, const Error& why);
+  [[nodiscard]] std::optional<Instant> next_relay_attempt(Instant now) const;
   // Another AutoNAT server, with which this one works together: they dial back for each other's clients. Both must be
   // told. Errors: invalid_argument for this node itself, limit_reached.
   [[nodiscard]] Result<void> add_dial_back_helper(Instant now, const PeerId& peer, std::vector<Multiaddr> addresses);
@@ -386,7 +390,12 @@ class NodeCore final : private ProtocolHost,
     bool is_forced = false;
   } roles_{};
   std::map<PeerId, std::vector<Multiaddr>> bootstraps_;
-  std::map<PeerId, std::vector<Multiaddr>> known_relays_;
+  struct KnownRelay {
+    std::vector<Multiaddr> addresses;
+    Instant not_before;  // it has refused: it may have room again then
+  };
+  std::map<PeerId, KnownRelay> known_relays_;
+  std::optional<Instant> next_relay_attempt_;
   std::set<PeerId> automatic_relays_;  // of the kept ones, those that nobody has asked for
   bool is_reachability_active_ = false;
   bool are_dial_backs_active_ = false;

@@ -213,7 +213,7 @@ void NodeCore::drain_keeper(Instant now) {
       if (automatic_relays_.erase(given_up->relay) == 0) {
         put(NodeFact{dignet::ReservationLost{given_up->relay.to_string(), given_up->why}});
       } else {
-        known_relays_.erase(given_up->relay);
+        handle_relay_refused(now, given_up->relay, given_up->why);
       }
     } else {
       publish_addresses(now);

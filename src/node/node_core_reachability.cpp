@@ -191,6 +191,11 @@ bool NodeCore::is_announced() const {
   return roles_.is_forced || (!announced_.empty() && !reachability_.is_unreachable());
 }
 
+std::string NodeCore::why_roles() const {
+  if (is_announced()) return "its owner announces where it is";
+  return has_public_roles() ? "others have reached it" : "it is not known to be reached";
+}
+
 bool NodeCore::has_public_roles() const { return is_announced() || reachability_.is_reachable(); }
 
 void NodeCore::set_protocol(std::string_view protocol, bool is_spoken) {
@@ -213,9 +218,7 @@ void NodeCore::update_roles(Instant now) {
   set_protocol(autonat::k_dial_request_protocol, roles_.wants_autonat_server && is_public);
   set_protocol(autonat::k_dial_back_order_protocol, dial_backs_.has_partners());
   dial_backs_.set_policy(dial_policy());
-  update_turn_role(is_announced() ? "its owner announces where it is"
-                   : is_public    ? "others have reached it"
-                                  : "it is not known to be reached");
+  update_turn_role(why_roles());
   keep_reservations(now);
   publish_addresses(now);
 }
@@ -230,8 +233,29 @@ void NodeCore::offer_relay(Instant now, const PeerId& relay, std::vector<Multiad
 void NodeCore::remember_relay(const PeerId& relay, std::vector<Multiaddr> addresses) {
   if (relay == identity_.peer_id()) return;
   if (known_relays_.size() >= config_.limits.max_known_relays && !known_relays_.contains(relay)) return;
-  known_relays_[relay] = std::move(addresses);
+  known_relays_[relay].addresses = std::move(addresses);
   are_roles_due_ = true;
+}
+
+// One that is full may have room later; another one is tried meanwhile.
+void NodeCore::handle_relay_refused(Instant now, const PeerId& relay, const Error& why) {
+  const bool is_full = why.code() == Errc::relay_reservation_refused || why.code() == Errc::relay_limit_exceeded;
+  const auto known = known_relays_.find(relay);
+  if (known == known_relays_.end()) return;
+  if (is_full) {
+    known->second.not_before = now + config_.limits.full_relay_rest;
+  } else {
+    known_relays_.erase(known);
+  }
+  are_roles_due_ = true;
+}
+
+std::optional<Instant> NodeCore::next_relay_attempt(Instant now) const {
+  std::optional<Instant> next;
+  for (const auto& [relay, known] : known_relays_) {
+    if (known.not_before > now) next = earliest(next, known.not_before);
+  }
+  return next;
 }
 
 // Kept from the beginning, so that a node can be found at once, and given up only when somebody has reached it whom it
@@ -240,10 +264,12 @@ void NodeCore::keep_reservations(Instant now) {
   if (is_announced() || reachability_.is_reached_by_strangers()) {
     for (const PeerId& relay : std::exchange(automatic_relays_, {})) keeper_.remove_relay(relay);
   } else if (directory_clients_.is_publishing()) {
-    for (const auto& [relay, addresses] : known_relays_) {
+    for (const auto& [relay, known] : known_relays_) {
       if (automatic_relays_.size() >= config_.limits.automatic_relays) break;
-      if (keeper_.add_relay(relay, addresses)) automatic_relays_.insert(relay);  // otherwise it is kept already
+      if (known.not_before > now) continue;
+      if (keeper_.add_relay(relay, known.addresses)) automatic_relays_.insert(relay);  // otherwise it is kept already
     }
+    next_relay_attempt_ = next_relay_attempt(now);
   }
   drain_keeper(now);
 }

@@ -9,7 +9,7 @@ namespace dig::node {
 
 void NodeCore::set_turn_wish(Instant now, std::optional<TurnWish> wish, std::string why) {
   turn_wish_ = wish;
-  update_turn_role(std::move(why));
+  update_turn_role(why.empty() ? why_roles() : std::move(why));
   publish_addresses(now);
   settle(now);
 }

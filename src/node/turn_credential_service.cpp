@@ -3,12 +3,12 @@
 
 #include <utility>
 
-#include "node/buffered_handler.hpp"
+#include "node/question_stream.hpp"
 #include "proto/turn_credentials/responder.hpp"
 
 namespace dig::node {
 
-class TurnCredentialService::Handler final : public BufferedHandler {
+class TurnCredentialService::Handler final : public BriefStream {
  public:
   Handler(Instant now, TurnCredentialService& service, const PeerLink& link)
       : service_(service),
@@ -24,13 +24,15 @@ class TurnCredentialService::Handler final : public BufferedHandler {
     drain(now);
   }
   [[nodiscard]] bool has_finished_writing() const override { return is_finished_; }
-  [[nodiscard]] std::optional<Error> failure() const override { return failure_; }
   void handle_closed(Instant /*now*/, const Error& /*why*/) override {}
   void handle_timeout(Instant now) override {
     machine_.handle_timeout(now);
     drain(now);
+    end_if_due(now);
   }
-  [[nodiscard]] std::optional<Instant> next_timeout() const override { return machine_.next_timeout(); }
+  [[nodiscard]] std::optional<Instant> next_timeout() const override {
+    return earliest(machine_.next_timeout(), end());
+  }
 
  protected:
   [[nodiscard]] std::size_t take(Instant now, BytesView bytes) override {
@@ -51,8 +53,10 @@ class TurnCredentialService::Handler final : public BufferedHandler {
         machine_.answer(answer_to(now, wanted->target));
         continue;
       }
-      failure_ = std::get<turn_credentials::ResponderFinished>(*event).error;
-      is_finished_ = !failure_;
+      auto error = std::get<turn_credentials::ResponderFinished>(*event).error;
+      is_finished_ = !error;
+      if (error) fail_with(std::move(*error));
+      end_soon(now);
     }
   }
   // What comes by a circuit has the address of the relay, and so no address for the limits to count by. Who can use
@@ -69,7 +73,6 @@ class TurnCredentialService::Handler final : public BufferedHandler {
   std::multiset<PeerId>::iterator place_;
   turn_credentials::Responder machine_;
   bool is_finished_ = false;
-  std::optional<Error> failure_;
 };
 
 std::unique_ptr<StreamHandler> TurnCredentialService::make_handler(Instant now, const PeerLink& link) {

@@ -33,7 +33,10 @@ std::string page_for_people(const ServerFacts& facts, const dignet::NodeStatus& 
   add_row(page, "roles", roles);
   add_row(page, "up for", std::to_string(facts.uptime.count()) + " s");
   add_row(page, "connections", std::to_string(status.connections));
-  if (status.directory) add_row(page, "registered peers", std::to_string(status.directory->records));
+  if (status.directory) {
+    add_row(page, "registered peers", std::to_string(status.directory->records));
+    if (status.directory->is_shared) add_row(page, "shared", *status.directory->is_shared ? "yes" : "Redis is lost");
+  }
   if (status.relay) {
     add_row(page, "reservations", std::to_string(status.relay->reservations));
     add_row(page, "circuits", std::to_string(status.relay->circuits));
@@ -46,7 +49,7 @@ std::string status_json(const ServerFacts& facts, const dignet::NodeStatus& stat
   json::object out{{"version", facts.version}};
   for (const char* name : {"peer_id", "crypto_ipv6", "roles"}) out.emplace(name, all.at(name));
   out.emplace("uptime_s", facts.uptime.count());
-  for (const char* name : {"connections", "relay", "directory"}) {
+  for (const char* name : {"connections", "relay", "directory", "one_port"}) {
     if (const json::value* value = all.if_contains(name)) out.emplace(name, *value);
   }
   return to_line(out) + "\n";
@@ -66,6 +69,27 @@ void add_directory(MetricFamilies& families, const dignet::DirectoryStatus& dire
   families.counter("directory_refused_total", "Registrations refused", directory.refused);
   families.counter("directory_expired_total", "Records that have expired", directory.expired);
   families.counter("directory_look_ups_total", "Look-ups answered", directory.look_ups);
+  if (!directory.is_shared) return;
+  families.gauge("directory_shared", "1 while the directory is shared through Redis, 0 while Redis is lost",
+                 *directory.is_shared ? 1 : 0);
+}
+
+void add_one_port(MetricFamilies& families, const dignet::OnePortStatus& port) {
+  constexpr auto k_counter = prometheus::MetricType::Counter;
+  families.gauge("port_unidentified", "Connections that have not said what they speak", port.unidentified);
+  families.counter("port_accepted_total", "Connections accepted", port.accepted);
+  families.counter("port_rejected_total", "Connections that the limits did not let in", port.rejected);
+  families.begin(k_counter, "port_identified_total", "Connections by what they speak");
+  families.add(port.libp2p, "application", "libp2p");
+  families.add(port.stun, "application", "stun");
+  families.add(port.pages, "application", "page");
+  families.counter("port_misdirected_pages_total", "Pages asked for under a foreign name", port.misdirected_pages);
+  families.begin(k_counter, "port_refused_total", "Connections refused: how far they had come, and why");
+  for (const auto& row : port.refused) {
+    families.add(row.count, {{"phase", row.phase}, {"reason", std::string(error_info(row.reason).code)}});
+  }
+  families.begin(k_counter, "port_refused_datagrams_total", "Datagrams refused by their first bytes");
+  for (const auto& row : port.datagrams_refused) families.add(row.count, "reason", row.reason);
 }
 
 std::string metrics(const ServerFacts& facts, const dignet::NodeStatus& status) {
@@ -74,6 +98,7 @@ std::string metrics(const ServerFacts& facts, const dignet::NodeStatus& status) 
   families.gauge("connections", "Connections, those that are being established included", status.connections);
   if (status.relay) add_relay(families, *status.relay);
   if (status.directory) add_directory(families, *status.directory);
+  if (status.one_port) add_one_port(families, *status.one_port);
   return families.text();
 }
 

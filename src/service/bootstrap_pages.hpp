@@ -4,7 +4,7 @@
 //
 //   /             for people
 //   /health       "ok"
-//   /status.json  {version, peer_id, crypto_ipv6, roles, uptime_s, connections, relay, directory}
+//   /status.json  {version, peer_id, crypto_ipv6, roles, uptime_s, connections, relay, directory, one_port}
 //   /metrics      for Prometheus
 #pragma once
 

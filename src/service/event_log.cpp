@@ -64,6 +64,10 @@ struct NodeEventLog {
              field("servers", std::to_string(event.servers)) + (event.has_stranger ? " stranger" : ""));
     for (const std::string& address : event.addresses) log.debug("reachable" + field("address", address));
   }
+  void operator()(const dignet::DirectorySharingChanged& event) const {
+    if (event.is_up) return log.info("directory_sharing up");
+    log.warn("directory_sharing lost" + (event.error ? field("reason", event.error->message()) : ""));
+  }
   void operator()(const dignet::Warning& event) const {
     log.warn("warning" + field("code", event.error.info().code) + field("detail", event.error.message()));
   }

@@ -107,6 +107,11 @@ struct NodeEventForm {
             {"verdict", text(event.verdict)}, {"addresses", texts(event.addresses)},
             {"servers", event.servers},       {"stranger", event.has_stranger}};
   }
+  json::object operator()(const dignet::DirectorySharingChanged& event) const {
+    json::object out{{"event", "directory_sharing"}, {"state", event.is_up ? "up" : "lost"}};
+    if (event.error) append_error(out, *event.error);
+    return out;
+  }
   json::object operator()(const dignet::Warning& event) const {
     json::object out{{"event", "warning"}};
     append_error(out, event.error);

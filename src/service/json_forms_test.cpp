@@ -98,6 +98,15 @@ TEST(JsonForms, TheTurnRoleSaysWhereAndWhy) {
             R"("why":"it can be reached"})");
 }
 
+TEST(JsonForms, WhetherTheDirectoryIsSharedIsToldBothWays) {
+  EXPECT_EQ(to_line(node_event_form(dignet::DirectorySharingChanged{.is_up = true, .error = std::nullopt})),
+            R"({"event":"directory_sharing","state":"up"})");
+  const json::object lost =
+      node_event_form(dignet::DirectorySharingChanged{.is_up = false, .error = Error(Errc::redis_down)});
+  EXPECT_EQ(lost.at("state"), "lost");
+  EXPECT_EQ(lost.at("code"), "DN-REDIS-001");
+}
+
 TEST(JsonForms, AReachabilityEventHasTheFieldsOfTheContractInTheirOrder) {
   const dignet::ReachabilityChanged event{.family = "ipv4",
                                           .verdict = "reachable",

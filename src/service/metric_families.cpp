@@ -10,8 +10,12 @@ void MetricFamilies::begin(prometheus::MetricType type, const std::string& name,
 }
 
 void MetricFamilies::add(std::uint64_t value, std::string label, std::string label_value) {
+  add(value, {{std::move(label), std::move(label_value)}});
+}
+
+void MetricFamilies::add(std::uint64_t value, Labels labels) {
   prometheus::ClientMetric metric;
-  if (!label.empty()) metric.label.push_back({std::move(label), std::move(label_value)});
+  for (auto& [label, label_value] : labels) metric.label.push_back({std::move(label), std::move(label_value)});
   // Both are read by the type of the family; a double holds every count below 2^53.
   metric.counter.value = metric.gauge.value = static_cast<double>(value);
   families_.back().metric.push_back(std::move(metric));

@@ -17,8 +17,10 @@ class MetricFamilies {
   explicit MetricFamilies(std::string prefix) : prefix_(std::move(prefix)) {}
 
   void begin(prometheus::MetricType type, const std::string& name, std::string help);
-  // A value of the family begun last, with one label or none.
-  void add(std::uint64_t value, std::string label = {}, std::string label_value = {});
+  using Labels = std::vector<std::pair<std::string, std::string>>;
+  // A value of the family begun last, with its labels.
+  void add(std::uint64_t value, Labels labels = {});
+  void add(std::uint64_t value, std::string label, std::string label_value);
   void counter(const std::string& name, std::string help, std::uint64_t value);
   void gauge(const std::string& name, std::string help, std::uint64_t value);
   [[nodiscard]] std::string text() const;

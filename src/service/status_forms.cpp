@@ -42,11 +42,31 @@ json::object peer_form(const dignet::PeerStatus& peer) {
           {"method", peer.method},   {"seconds", seconds_form(peer.seconds)}};
 }
 
+json::object refused_form(const dignet::OnePortStatus::RefusedConnections& row) {
+  return {{"phase", row.phase}, {"reason", error_info(row.reason).code}, {"count", row.count}};
+}
+
+json::object refused_datagrams_form(const dignet::OnePortStatus::RefusedDatagrams& row) {
+  return {{"reason", row.reason}, {"count", row.count}};
+}
+
 template <class Item, class Form>
 json::array list(const std::vector<Item>& items, Form form) {
   json::array out;
   for (const Item& item : items) out.emplace_back(form(item));
   return out;
+}
+
+json::object one_port_form(const dignet::OnePortStatus& port) {
+  return {{"unidentified", port.unidentified},
+          {"accepted", port.accepted},
+          {"rejected", port.rejected},
+          {"libp2p", port.libp2p},
+          {"stun", port.stun},
+          {"pages", port.pages},
+          {"misdirected_pages", port.misdirected_pages},
+          {"refused", list(port.refused, refused_form)},
+          {"datagrams_refused", list(port.datagrams_refused, refused_datagrams_form)}};
 }
 
 }  // namespace
@@ -77,13 +97,13 @@ json::object status_form(const dignet::NodeIdentity& identity, const std::vector
                                       {"circuits_refused", status.relay->circuits_refused}});
   }
   if (status.directory) {
-    out.emplace("directory", json::object{{"records", status.directory->records},
-                                          {"bytes", status.directory->bytes},
-                                          {"registered", status.directory->registered},
-                                          {"refused", status.directory->refused},
-                                          {"expired", status.directory->expired},
-                                          {"look_ups", status.directory->look_ups}});
+    json::object directory{{"records", status.directory->records},       {"bytes", status.directory->bytes},
+                           {"registered", status.directory->registered}, {"refused", status.directory->refused},
+                           {"expired", status.directory->expired},       {"look_ups", status.directory->look_ups}};
+    if (status.directory->is_shared) directory.emplace("shared", *status.directory->is_shared);
+    out.emplace("directory", std::move(directory));
   }
+  if (status.one_port) out.emplace("one_port", one_port_form(*status.one_port));
   return out;
 }
 

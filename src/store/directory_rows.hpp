@@ -29,7 +29,8 @@ struct DirectoryRow {
 struct EraseRows {
   PeerId peer;
   std::uint32_t first_slot = 0;  // this one and all after it
-  // With slot 0: of the record that goes. Where several servers write, a newer one of the same peer stays.
+  // With slot 0: of the ended record that is forgotten. Where several servers share a directory it is taken out there
+  // unless there is a newer one of the same peer. 0: this server has no room for the record, and it stays there.
   std::uint64_t sequence = 0;
   friend bool operator==(const EraseRows&, const EraseRows&) = default;
 };

@@ -99,7 +99,7 @@ class BootstrapTest(harness.CommandTest):
         _, again = self.bootstrap(listen=address.rsplit("/p2p/", 1)[0])
         self.assertEqual(again["peer_id"], server["peer_id"])
         self.assertEqual(self.status("bootstrap")["directory"]["records"], 1)
-        self.assertEqual(self.get("getter", address, added["urn"]).code, 0)
+        self.until(lambda: self.get("getter", address, added["urn"]).code == 0, "the holder is not reached again")
 
     def test_nobody_has_the_store(self):
         _, server = self.bootstrap()

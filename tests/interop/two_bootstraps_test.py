@@ -307,6 +307,26 @@ class TwoBootstrapsTest(harness.CommandTest):
         self.redis.process.send_signal(signal.SIGCONT)
         return "redis stopped", self.wait_healed(started)
 
+    def test_whether_it_is_shared_is_told_and_shown(self):
+        home = self.servers["one"].home
+
+        def sharing():
+            return self.servers["one"].node.output.json_until(lambda line: line["event"] == "directory_sharing")
+
+        def shown():
+            text = self.ok("--home", home, "status").out
+            return self.ok("--home", home, "--json", "status").last()["directory"]["shared"], ", shared" in text
+
+        self.assertEqual(sharing(), {"event": "directory_sharing", "state": "up"})
+        self.assertEqual(shown(), (True, True))
+        self.redis.kill()
+        lost = sharing()
+        self.assertEqual((lost["state"], lost["code"]), ("lost", "DN-REDIS-001"))
+        self.assertEqual(shown(), (False, False))
+        self.redis.start()
+        self.assertEqual(sharing()["state"], "up")
+        self.assertEqual(shown(), (True, True))
+
     def test_nothing_is_lost(self):
         self.run_for(1)
         kinds = [self.lose_server, self.lose_redis, self.lose_both, self.stop_redis]

@@ -85,6 +85,28 @@ TEST_F(Directory, AHolderWithoutARouteIsFoundAndReachedThroughTheBootstrapsRelay
   EXPECT_NE(summary.path.find("/p2p-circuit"), std::string::npos) << summary.path;
 }
 
+TEST_F(Directory, ARelayThatWasFullIsAskedAgainWhenItMayHaveRoom) {
+  node::NodeCore::Limits limits = node::NodeCore::Limits::of_bootstrap();
+  limits.relay.reservations = 1;
+  Host& bootstrap = scenario.world.add_host({.name = "bootstrap", .limits = limits, .is_bootstrap = true});
+  others.push_back(&bootstrap);
+  const auto has_reservation = [](const Host& host) {
+    const auto kept = host.snapshot().reservations;
+    return !kept.empty() && kept.front().reserved_until.has_value();
+  };
+  Host& first = scenario.add_holder("first");
+  use(first, bootstrap);
+  publish(first);
+  ASSERT_TRUE(scenario.world.run_until([&] { return has_reservation(first); }, 1min));
+  Host& second = scenario.add_holder("second");
+  use(second, bootstrap);
+  publish(second);
+  scenario.world.run_for(1min);
+  EXPECT_FALSE(has_reservation(second));
+  first.crash();
+  EXPECT_TRUE(scenario.world.run_until([&] { return has_reservation(second); }, 10min));
+}
+
 TEST_F(Directory, NobodyHasTheStore) {
   Host& bootstrap = make_bootstrap();
   use(scenario.fetcher, bootstrap);

@@ -3,8 +3,11 @@
 // connections, and its TURN server lets each reach the other with them and nobody else.
 #include <gtest/gtest.h>
 
+#include "base/frame_reader.hpp"
+#include "proto/turn_credentials/requester.hpp"
 #include "proto/turn_server/testing/turn_world.hpp"
 #include "tests/sim/scenario.hpp"
+#include "wire/turn_credential_message.hpp"
 
 namespace dig::sim::testing {
 namespace {
@@ -96,6 +99,35 @@ TEST_F(TurnRole, TwoPeersWithoutARouteReachEachOtherAndNobodyElse) {
   a.send_channel_data(0x4000, "to Bob");
   ASSERT_EQ(server().sink.clients.size(), 1U);
   EXPECT_EQ(server().sink.clients.front().client, b.path);
+}
+
+// Who has his answer and does not end the stream holds no place for long.
+TEST_F(TurnRole, WhoDoesNotFinishLosesHisPlace) {
+  const node::ConnectionId connection = connect(alice, {relay.address()});
+  std::vector<StreamId> opened;
+  alice.on_output([&](const node::NodeOutput& output) {
+    const auto* const stream = std::get_if<node::AppStreamOpened>(&output);
+    if (stream != nullptr && stream->result) opened.push_back(*stream->result);
+  });
+  const node::TurnCredentialService::Limits limits;
+  for (std::size_t i = 0; i < limits.max_streams_per_peer; ++i) {
+    alice.run([&](Instant now, node::NodeCore& core) {
+      return core.open_app_stream(now, connection, std::string(turn_credentials::k_protocol));
+    });
+  }
+  ASSERT_TRUE(world.run_until([&] { return opened.size() == limits.max_streams_per_peer; }, 1min));
+  for (const StreamId stream : opened) {
+    alice.run([&](Instant now, node::NodeCore& core) {
+      Bytes request;
+      append_frame(request, TurnCredentialRequest{bob.peer_id()}.encode());
+      core.write_app_stream(now, connection, stream, std::move(request));
+      return 0;
+    });
+  }
+  world.run_for(1s);
+  EXPECT_FALSE(ask(alice, connection, bob));
+  world.run_for(10s);
+  EXPECT_TRUE(ask(alice, connection, bob));
 }
 
 TEST_F(TurnRole, ACredentialExpires) {

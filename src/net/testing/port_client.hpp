@@ -20,10 +20,14 @@ class PortClient {
  public:
   static constexpr int patience_seconds = 10;
 
-  explicit PortClient(const Endpoint& server) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  // `from`: another of the addresses of this machine, such as 127.0.0.2.
+  explicit PortClient(const Endpoint& server, const std::optional<IpAddress>& from = std::nullopt)
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const timeval patience{.tv_sec = patience_seconds, .tv_usec = 0};
     ::setsockopt(fd_.value(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     ::setsockopt(fd_.value(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    const SocketAddress source(Endpoint{from.value_or(IpAddress()), 0});
+    if (from && ::bind(fd_.value(), source.get(), source.size()) != 0) throw std::runtime_error("bind");
     const SocketAddress address(server);
     if (::connect(fd_.value(), address.get(), address.size()) != 0) throw std::runtime_error("connect");
   }

@@ -4,20 +4,20 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "net/port_manager.hpp"
-
-extern char** environ;
+#include "net/unique_fd.hpp"
 
 namespace dig::net::testing {
 
@@ -48,12 +48,24 @@ class RedisServer {
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    ASSERT_EQ(::posix_spawnp(&process_, words[0].c_str(), &actions, nullptr, arguments.data(), environ), 0)
-        << "redis-server is not installed";
-    posix_spawn_file_actions_destroy(&actions);
+    const UniqueFd nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    const UniqueFd failure(ends[0]);
+    UniqueFd failing(ends[1]);
+    process_ = ::fork();
+    ASSERT_GE(process_, 0);
+    if (process_ == 0) {
+      // It must not outlive a test that crashes.
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      ::dup2(nowhere.value(), STDOUT_FILENO);
+      ::execvp(arguments[0], arguments.data());
+      std::ignore = ::write(failing.value(), "", 1);
+      ::_exit(127);
+    }
+    failing.reset();
+    char byte = 0;
+    ASSERT_EQ(::read(failure.value(), &byte, 1), 0) << "redis-server is not installed";
   }
   void kill() {
     if (process_ == 0) return;

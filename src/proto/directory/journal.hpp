@@ -45,7 +45,7 @@ class Journal {
   };
 
   void put(const NodeKey& key, store::DirectoryRow row);
-  // `sequence`: of the record, when that goes too.
+  // `sequence`: of the ended record, when that is forgotten too; 0: there is no room for it here.
   void erase(PeerId peer, std::uint32_t first_slot, std::uint64_t sequence = 0);
   // To be told when everything so far is durable.
   void wait(const Waiting& waiting) { gathering_.waiting.push_back(waiting); }

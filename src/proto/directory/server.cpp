@@ -260,8 +260,9 @@ Result<void> DirectoryServer::make_room(SourcePrefix source, const Growth& growt
   }
 }
 
+// Other servers of the same directory may have room for it, and have told its peer that it is kept in two places.
 void DirectoryServer::evict(EntryId id) {
-  journal_.erase(index_.entry(id).peer(), 0, index_.entry(id).sequence);
+  journal_.erase(index_.entry(id).peer(), 0);
   index_.erase(id);
   ++status_.evicted;
 }

@@ -46,7 +46,7 @@ std::optional<PlainStream::Event> PlainStream::poll_event() {
 }
 
 Result<std::size_t> PlainStream::write(BytesView bytes) {
-  if (closed_) return std::unexpected(closed_->error);
+  if (closed_ && !is_ended_) return std::unexpected(closed_->error);
   const std::size_t size = std::min(bytes.size(), limits_.max_output - std::min(limits_.max_output, output_.size()));
   output_.append(bytes.first(size));
   if (size < bytes.size()) is_waiting_ = true;

@@ -45,6 +45,7 @@ class PlainStream {
 
   // The side of the owner.
   [[nodiscard]] std::optional<Event> poll_event();
+  // A peer that has sent all it had may still want its answer (RFC 9293 §3.6): only close() and a failure end this.
   [[nodiscard]] Result<std::size_t> write(BytesView bytes);
   [[nodiscard]] Result<ReadResult> read(MutableBytes out);
   // What was written is still handed out.

@@ -68,7 +68,6 @@ TEST(PlainStream, TheEndOfThePeerComesBehindItsBytes) {
   stream.handle_bytes(k_now, as_bytes("12"));
   stream.handle_eof(k_now);
   EXPECT_FALSE(stream.wants_bytes());
-  EXPECT_FALSE(stream.write(as_bytes("x")));
   EXPECT_TRUE(tells<Readable>(stream));
   EXPECT_FALSE(stream.poll_event());
   EXPECT_EQ(read(stream, 1), "1");
@@ -76,6 +75,21 @@ TEST(PlainStream, TheEndOfThePeerComesBehindItsBytes) {
   EXPECT_TRUE(tells<Closed>(stream));
   EXPECT_EQ(read(stream, 2), "<end>");
   EXPECT_FALSE(stream.poll_event());
+}
+
+TEST(PlainStream, WhoHasSaidAllStillGetsHisAnswer) {
+  PlainStream stream(k_limits);
+  stream.handle_bytes(k_now, as_bytes("ask"));
+  stream.handle_eof(k_now);
+  EXPECT_EQ(read(stream, 4), "ask<end>");
+  EXPECT_TRUE(tells<Closed>(stream) || tells<Closed>(stream)) << "behind Readable";
+  EXPECT_EQ(stream.write(as_bytes("an answer of more")).value(), 10u) << "as bounded as before";
+  Bytes out(10);
+  EXPECT_EQ(stream.poll_bytes(k_now, out), 10u);
+  EXPECT_EQ(stream.write(as_bytes(" than it holds")).value(), 10u);
+  stream.close();
+  EXPECT_FALSE(stream.write(as_bytes("x")));
+  EXPECT_EQ(stream.poll_bytes(k_now, out), 10u);
 }
 
 TEST(PlainStream, CloseSendsWhatWasWrittenAndForgetsTheRest) {
