@@ -47,6 +47,10 @@ struct NodeOptions {
   // it, or, open, to any public address from ports of its own.
   bool is_turn_relay = false;
   bool is_turn_open = false;
+  std::vector<std::string>
+      turn_relay_ips{};                 // open: of this machine, one a family, to relay from; empty: one is chosen
+  std::uint16_t turn_min_port = 49152;  // open: the relay ports, from 1024 up
+  std::uint16_t turn_max_port = 65535;
   std::uint64_t turn_max_bits_per_second = 10'000'000;      // of all together; 0: no limit
   std::uint64_t turn_max_bytes_per_month = 50'000'000'000;  // of data, each byte once; 0: no limit
   // Roles for others. Each is on only while others were seen to reach this node, or `announce_addresses` says so.

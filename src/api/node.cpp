@@ -20,6 +20,16 @@ Result<std::string> parse_domain(const std::string& name) {
   return name;
 }
 
+Result<std::vector<dig::IpAddress>> parse_ips(const std::vector<std::string>& texts, const std::string& what) {
+  std::vector<dig::IpAddress> addresses;
+  for (const std::string& text : texts) {
+    const auto address = dig::IpAddress::parse(text);
+    if (!address) return dig::fail(Errc::invalid_argument, what + " is no IP address: " + text);
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
 Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
   dig::net::ShellOptions shell;
   shell.listen = options.listen;
@@ -38,11 +48,7 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
     DIG_TRY(shell.redis, dig::net::RedisUrl::parse(options.redis));
   }
   DIG_TRY(shell.domain, parse_domain(options.domain));
-  for (const std::string& text : options.public_ips) {
-    const auto address = dig::IpAddress::parse(text);
-    if (!address) return dig::fail(Errc::invalid_argument, "the public address is no IP address: " + text);
-    shell.public_ips.push_back(*address);
-  }
+  DIG_TRY(shell.public_ips, parse_ips(options.public_ips, "the public address"));
   shell.home = options.home;
   if (options.is_turn_relay) {
     shell.turn_relay = dig::net::NodeTurnOptions{
@@ -51,7 +57,11 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
         .max_bits_per_second = options.turn_max_bits_per_second,
         .max_bytes_per_month = options.turn_max_bytes_per_month,
         .volume_file = options.home / "turn.volume",
+        .relay = {.relay_ips = {}, .public_ips = shell.public_ips},
+        .min_port = options.turn_min_port,
+        .max_port = options.turn_max_port,
     };
+    DIG_TRY(shell.turn_relay->relay.relay_ips, parse_ips(options.turn_relay_ips, "the address to relay from"));
   }
   shell.is_autonat_server = options.is_autonat_server;
   shell.forces_roles = options.forces_roles;

@@ -116,6 +116,7 @@ Action define_bootstrap(CLI::App& app) {
   app.footer(
       "Examples:\n  dignet bootstrap\n  dignet bootstrap --domain bootstrap.example\n"
       "  dignet bootstrap --public-ip 203.0.113.7 --port 4001\n"
+      "  dignet bootstrap --public-ip 203.0.113.7 --relay-ip 10.0.0.5 --min-port 50000 --max-port 50999\n"
       "  DIGNET_REDIS=redis://:password@redis.example dignet bootstrap");
   return [flags](Context& context) { return run_bootstrap(context, *flags); };
 }

@@ -38,11 +38,28 @@ void TurnRelayFlags::define(CLI::App& app) {
                  "Gigabytes a month (UTC) to relay for others at most" + least + (is_bootstrap ? "" : "50)"))
       ->type_name("N")
       ->check(check_amount);
+  if (is_bootstrap) define_open(app);
+}
+
+void TurnRelayFlags::define_open(CLI::App& app) {
+  app.add_option("--relay-ip", relay_ips,
+                 "Address of this machine to relay from (TURN), one a family; peers are told --public-ip in its place")
+      ->type_name("IP")
+      ->allow_extra_args(false);
+  app.add_option("--min-port", min_port, "First relay port (TURN; default 49152)")
+      ->type_name("PORT")
+      ->check(CLI::Range(1024, 65535));
+  app.add_option("--max-port", max_port, "Last relay port (TURN; default 65535)")
+      ->type_name("PORT")
+      ->check(CLI::Range(1024, 65535));
 }
 
 void TurnRelayFlags::apply(dignet::NodeOptions& options, const service::Settings& settings) const {
   options.is_turn_relay = !no_turn && !settings.no_turn.value_or(false);
   options.is_turn_open = is_bootstrap;
+  options.turn_relay_ips = relay_ips;
+  options.turn_min_port = min_port.value_or(options.turn_min_port);
+  options.turn_max_port = max_port.value_or(options.turn_max_port);
   if (is_bootstrap) options.turn_max_bits_per_second = options.turn_max_bytes_per_month = 0;
   if (const auto limit = max_megabits ? max_megabits : settings.turn_max_mbps) {
     options.turn_max_bits_per_second = scaled(*limit, 1e6);

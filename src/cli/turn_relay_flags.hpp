@@ -3,7 +3,10 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "dignet/node.hpp"
 #include "service/settings.hpp"
@@ -15,12 +18,20 @@ struct TurnRelayFlags {
   std::optional<double> max_megabits{};   // a second
   std::optional<double> max_gigabytes{};  // a month
 
+  // Of an open relay.
+  std::vector<std::string> relay_ips{};
+  std::optional<std::uint16_t> min_port{};
+  std::optional<std::uint16_t> max_port{};
+
   // A bootstrap server is there to be used: nothing is limited unless its owner says so.
   bool is_bootstrap = false;
 
   void define(CLI::App& app);
   // Flags over settings.
   void apply(dignet::NodeOptions& options, const service::Settings& settings) const;
+
+ private:
+  void define_open(CLI::App& app);
 };
 
 }  // namespace dig::cli

@@ -308,7 +308,7 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
   } else if (auto* rows = std::get_if<node::PersistDirectory>(&output)) {
     directory_keeper_->persist(std::move(*rows));
   } else if (const auto* serve = std::get_if<node::ServeTurn>(&output)) {
-    turn_->set_relay_addresses(serve->relay_v4, serve->relay_v6);
+    if (node_turn_) node_turn_->serve(serve->relay_v4, serve->relay_v6);
   } else if (const auto* used = std::get_if<node::SequenceUsed>(&output)) {
     sequence_ = used->sequence;
     keep_sequence();

@@ -83,6 +83,7 @@ Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t m
   // Of libp2p, with those that are on their way in or out: nobody else takes their places.
   limits.tcp.max_transports = 2 * max_connections + other_streams(max_connections);
   streams_ = std::make_unique<PortStreams>(*loop_, static_cast<PortOwner&>(*this), rng_, limits);
+  if (options.turn_relay) DIG_CHECK(check_relay(*options.turn_relay));
   make_turn(options, other_streams(max_connections) / 2);
   streams_->set_turn(turn_.get());
   streams_->set_pages(options.pages);

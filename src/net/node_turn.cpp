@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/node_turn.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "net/clock.hpp"
 #include "net/interfaces.hpp"
+#include "net/sockaddr.hpp"
+#include "net/unique_fd.hpp"
 #include "store/disk/file.hpp"
 
 namespace dig::net {
@@ -15,17 +19,18 @@ constexpr std::uint64_t k_max_file = 64;
 // A peer's node: for the two of a pair a few allocations each, for a home network some of them.
 constexpr turn::QuotaBook::Limits k_pair_quotas{.per_user = 8, .per_source = 64, .total = 512};
 
-// Where an open relay binds its relay ports: the first address of each family that others may reach.
-void bind_relays(TurnShardOptions& options) {
+// Relay ports of an open relay, and where they are until the node knows where it is reached.
+void place_relays(TurnShardOptions& shard, const NodeTurnOptions& options) {
   const auto interfaces = interface_addresses();
   for (const IpFamily family : {IpFamily::v4, IpFamily::v6}) {
-    const auto reachable = dialable_endpoints({IpAddress::any(family), 1}, interfaces);
-    const auto found = std::ranges::find(reachable, family, [](const Endpoint& one) { return one.address.family(); });
-    if (found == reachable.end()) continue;
-    (family == IpFamily::v4 ? options.relay_bind_v4 : options.relay_bind_v6) = found->address;
-    (family == IpFamily::v4 ? options.server.relay_v4 : options.server.relay_v6) = found->address;
+    const auto place = find_relay_place(options.relay, family, std::nullopt, interfaces);
+    if (!place) continue;
+    (family == IpFamily::v4 ? shard.relay_bind_v4 : shard.relay_bind_v6) = place->bound;
+    (family == IpFamily::v4 ? shard.server.relay_v4 : shard.server.relay_v6) = place->told;
   }
-  for (const InterfaceAddress& own : interfaces) options.server.own_addresses.push_back(own.address);
+  shard.server.own_addresses = own_addresses(options, interfaces);
+  shard.server.ports.first = options.min_port;
+  shard.server.ports.last = options.max_port;
 }
 
 }  // namespace
@@ -37,8 +42,27 @@ TurnShardOptions turn_shard_options(const NodeTurnOptions& options) {
   const std::uint64_t bits = options.max_bits_per_second;
   const std::uint64_t bytes = bits == 0 ? 0 : std::max<std::uint64_t>(bits / 8, 1);
   shard.server.limits.server_bandwidth = {.per_second = bytes, .burst = bytes};  // a second of it at once
-  if (!shard.server.is_pair_relay) bind_relays(shard);
+  if (!shard.server.is_pair_relay) place_relays(shard, options);
   return shard;
+}
+
+Result<void> check_relay(const NodeTurnOptions& options) {
+  if (options.min_port < 1024 || options.max_port < options.min_port) {
+    return fail(Errc::invalid_argument, "relay ports go from 1024 up, the lower one first");
+  }
+  for (const IpAddress& address : options.relay.relay_ips) {
+    const SocketAddress local(Endpoint{address, 0});
+    const UniqueFd fd(::socket(local.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (fd && ::bind(fd.value(), local.get(), local.size()) == 0) continue;
+    return fail(Errc::invalid_argument, "no address of this machine to relay from: " + address.to_string());
+  }
+  return {};
+}
+
+std::vector<IpAddress> own_addresses(const NodeTurnOptions& options, const std::vector<InterfaceAddress>& interfaces) {
+  std::vector<IpAddress> own = options.relay.public_ips;
+  for (const InterfaceAddress& interface : interfaces) own.push_back(interface.address);
+  return own;
 }
 
 turn::QuotaBook::Limits turn_quotas(const NodeTurnOptions& options) {
@@ -85,6 +109,16 @@ void NodeTurn::start(Instant now) {
 
 bool NodeTurn::is_used_up(UnixTime wall) const { return volume_.left(wall) == 0U; }
 
+void NodeTurn::serve(const std::optional<IpAddress>& v4, const std::optional<IpAddress>& v6) {
+  if (options_.kind == TurnRelayKind::pair) return shard_.set_relay_addresses(v4, v6);
+  const auto interfaces = interface_addresses();
+  const auto place = [&](IpFamily family, const std::optional<IpAddress>& reached) {
+    return reached ? find_relay_place(options_.relay, family, reached, interfaces) : std::nullopt;
+  };
+  shard_.set_own_addresses(own_addresses(options_, interfaces));
+  shard_.set_relay_places(place(IpFamily::v4, v4), place(IpFamily::v6, v6));
+}
+
 void NodeTurn::tell_wish(Instant now, std::string why) {
   const node::TurnWish wish{.kind = options_.kind, .has_tls = options_.has_tls};
   hooks_.set_wish(now, is_wished_ ? std::optional(wish) : std::nullopt, std::move(why));
@@ -102,6 +136,8 @@ void NodeTurn::count(UnixTime wall) {
 
 void NodeTurn::update(Instant now, UnixTime wall) {
   count(wall);
+  // IPv6 addresses of a host come and go (RFC 8981), and none of them is anybody's peer.
+  if (options_.kind == TurnRelayKind::open) shard_.set_own_addresses(own_addresses(options_, interface_addresses()));
   const bool is_wished = !is_used_up(wall);
   const bool has_changed = is_wished != std::exchange(is_wished_, is_wished);
   if (has_changed) tell_wish(now, is_wished ? "a new month has begun" : "this month's volume is used up");

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "net/loop.hpp"
+#include "net/relay_places.hpp"
 #include "net/turn_shard.hpp"
 #include "node/turn_offer.hpp"
 #include "proto/turn_server/monthly_volume.hpp"
@@ -23,7 +24,17 @@ struct NodeTurnOptions {
   std::uint64_t max_bits_per_second = 0;  // of all together; 0: no limit
   std::uint64_t max_bytes_per_month = 0;  // of data, each byte once; 0: no limit
   std::filesystem::path volume_file{};    // empty: a restart forgets what was used
+  // Of an open relay: where from, and its relay ports, from 1024 up.
+  RelayWish relay{};
+  std::uint16_t min_port = 49152;
+  std::uint16_t max_port = 65535;
 };
+
+// What an owner has said of an open relay. Errors: invalid_argument, with the port or the address that cannot be had.
+[[nodiscard]] Result<void> check_relay(const NodeTurnOptions& options);
+// The addresses that are nobody's peers.
+[[nodiscard]] std::vector<IpAddress> own_addresses(const NodeTurnOptions& options,
+                                                   const std::vector<InterfaceAddress>& interfaces);
 
 // For the shard: with one loop there is one, and a pair relay must have no more (turn::ServerConfig::is_pair_relay).
 [[nodiscard]] TurnShardOptions turn_shard_options(const NodeTurnOptions& options);
@@ -52,6 +63,8 @@ class NodeTurn {
 
   // Says what is wished for and counts from now on.
   void start(Instant now);
+  // Others reach this node at these addresses; what is offered from now on is made for them.
+  void serve(const std::optional<IpAddress>& v4, const std::optional<IpAddress>& v6);
   // Counts what was relayed since, and says what follows from it.
   void update(Instant now, UnixTime wall);
   // Counts for the last time; afterwards volume() is what is to be kept.

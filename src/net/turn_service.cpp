@@ -158,6 +158,7 @@ TurnShardOptions TurnService::Impl::shard_options(std::uint32_t number) const {
   turn::ServerConfig& config = shard.server;
   config.realm = options_.realm;
   config.limits = options_.limits;
+  config.is_pair_relay = options_.is_pair_relay;
   shard.relay_bind_v4 = of_family(bind_relays_, IpFamily::v4);
   shard.relay_bind_v6 = of_family(bind_relays_, IpFamily::v6);
   config.relay_v4 = of_family(relayed, IpFamily::v4);
@@ -257,6 +258,10 @@ Result<std::unique_ptr<TurnService>> TurnService::start(TurnServiceOptions optio
     return fail(Errc::invalid_argument, "relay ports go from 1024 up, the lower one first");
   }
   options.threads = std::max<std::size_t>(1, options.threads);
+  // The halves of a pair would never find each other (turn::ServerConfig::is_pair_relay).
+  if (options.is_pair_relay && options.threads > 1) {
+    return fail(Errc::invalid_argument, "a pair relay has one thread");
+  }
   raise_descriptor_limit();
   auto impl = std::make_unique<Impl>(std::move(options));
   DIG_CHECK(impl->bind());

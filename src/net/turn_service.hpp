@@ -25,6 +25,7 @@ struct TurnServiceOptions {
   std::uint16_t max_port = 65535;
   std::vector<Cidr> allowed_peers;
   std::optional<TlsContexts> tls;
+  bool is_pair_relay = false;  // turn::ServerConfig::is_pair_relay; with one thread only
   std::size_t threads = 1;
   turn::QuotaBook::Limits quotas;
   turn::ServerConfig::Limits limits;

@@ -147,5 +147,18 @@ TEST(TurnServiceDrain, IsNotToldWhenTheServerEndsBefore) {
   EXPECT_EQ(told.times(), 0);
 }
 
+TEST(TurnService, IsAPairRelayOnOneThreadOnly) {
+  TurnServiceOptions options;
+  options.listen = {Endpoint::parse("127.0.0.1:0").value()};
+  options.credentials = std::make_shared<turn::StaticUsers>("dignet");
+  options.is_pair_relay = true;
+  options.threads = 2;
+  const auto refused = TurnService::start(options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::invalid_argument);
+  options.threads = 1;
+  EXPECT_TRUE(TurnService::start(options));
+}
+
 }  // namespace
 }  // namespace dig::net

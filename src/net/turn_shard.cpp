@@ -42,6 +42,10 @@ void TurnShard::set_volume_left(std::optional<std::uint64_t> bytes) { impl_->set
 void TurnShard::set_relay_addresses(std::optional<IpAddress> v4, std::optional<IpAddress> v6) {
   impl_->set_relay_addresses(v4, v6);
 }
+void TurnShard::set_relay_places(const std::optional<RelayPlace>& v4, const std::optional<RelayPlace>& v6) {
+  impl_->set_relay_places(v4, v6);
+}
+void TurnShard::set_own_addresses(std::vector<IpAddress> addresses) { impl_->set_own_addresses(std::move(addresses)); }
 TurnShardStatus TurnShard::snapshot() const { return impl_->snapshot(); }
 bool TurnShard::adopt(Instant now, TransportId id, const turn::ClientPath& path, StreamCarrier& carrier) {
   return impl_->adopt(now, id, path, carrier);
@@ -248,6 +252,14 @@ void TurnShard::Impl::carry_out(Instant now, turn::ServerEvent& event) {
   } else if (options_.on_fact) {
     options_.on_fact(event);
   }
+}
+
+void TurnShard::Impl::set_relay_places(const std::optional<RelayPlace>& v4, const std::optional<RelayPlace>& v6) {
+  const auto told = [](const RelayPlace& place) { return place.told; };
+  const auto bound = [](const RelayPlace& place) { return place.bound; };
+  options_.relay_bind_v4 = v4.transform(bound);
+  options_.relay_bind_v6 = v6.transform(bound);
+  server_.set_relay_addresses(v4.transform(told), v6.transform(told));
 }
 
 Result<void> TurnShard::Impl::open_relay(const turn::OpenRelay& open) {

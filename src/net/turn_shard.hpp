@@ -13,6 +13,7 @@
 #include "crypto/tls_context.hpp"
 #include "net/loop.hpp"
 #include "net/port_manager.hpp"
+#include "net/relay_places.hpp"
 #include "net/tcp_transports.hpp"
 #include "net/udp_scatter.hpp"
 #include "net/udp_socket.hpp"
@@ -111,6 +112,10 @@ class TurnShard {
   // As turn::Server has them.
   void set_volume_left(std::optional<std::uint64_t> bytes);
   void set_relay_addresses(std::optional<IpAddress> v4, std::optional<IpAddress> v6);
+  // The same with where relay sockets are bound from now on. A family that had no relay address when the shard was made
+  // has no relay ports, and stays without.
+  void set_relay_places(const std::optional<RelayPlace>& v4, const std::optional<RelayPlace>& v6);
+  void set_own_addresses(std::vector<IpAddress> addresses);
   [[nodiscard]] TurnShardStatus snapshot() const;
 
  private:

@@ -31,6 +31,8 @@ class TurnShard::Impl final : private turn::Sink, private TransportOwner {
   void set_relay_addresses(std::optional<IpAddress> v4, std::optional<IpAddress> v6) {
     server_.set_relay_addresses(v4, v6);
   }
+  void set_relay_places(const std::optional<RelayPlace>& v4, const std::optional<RelayPlace>& v6);
+  void set_own_addresses(std::vector<IpAddress> addresses) { server_.set_own_addresses(std::move(addresses)); }
   [[nodiscard]] TurnShardStatus snapshot() const;
   [[nodiscard]] const turn::Server& server() const noexcept { return server_; }
 

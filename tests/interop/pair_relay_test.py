@@ -286,7 +286,7 @@ def tell(event, **fields):
     print(json.dumps({"event": event, **fields}), flush=True)
 
 
-async def be_client(transport, username, password):
+async def be_client(transport, username, password, server=RELAY):
     """Commands: bind HOST PORT (a channel, told by its error code or 0) | send HOST PORT TEXT."""
     import aioice.stun
     import aioice.turn
@@ -299,7 +299,7 @@ async def be_client(transport, username, password):
         return error.response.attributes["ERROR-CODE"][0]
 
     try:
-        relay, _ = await aioice.turn.create_turn_endpoint(Inbox, (RELAY, PORT), username, password, transport=transport)
+        relay, _ = await aioice.turn.create_turn_endpoint(Inbox, (server, PORT), username, password, transport=transport)
     except aioice.stun.TransactionFailed as error:
         return tell("refused", code=code_of(error))
     tell("allocated", address=list(relay.get_extra_info("sockname")))

@@ -166,6 +166,8 @@ class Server {
   // In place of those of the configuration, for allocations that are made from now on: a pair relay learns under which
   // address it can be reached while it runs. Its allocations keep their names.
   void set_relay_addresses(std::optional<IpAddress> v4, std::optional<IpAddress> v6);
+  // In place of ServerConfig::own_addresses, when those of this host have changed.
+  void set_own_addresses(std::vector<IpAddress> addresses);
   void handle_timeout(Instant now);
   [[nodiscard]] std::optional<Instant> next_timeout() const;
   [[nodiscard]] std::optional<Event> poll_event();
@@ -235,6 +237,9 @@ class Server {
   // The same through the kernel: not counting the allocations of this server.
   [[nodiscard]] bool may_send_to(const IpAddress& address) const noexcept;
   [[nodiscard]] bool is_own_relay_address(const IpAddress& address) const noexcept;
+  // A port of the relayed address that no allocation of this server can have.
+  [[nodiscard]] bool is_own_service(const Endpoint& peer) const noexcept;
+  void own_relay_addresses();
   [[nodiscard]] bool add_permissions(Instant now, Allocation& allocation, std::span<const Endpoint> peers);
 
   // server_relay.cpp

@@ -14,8 +14,17 @@ bool Server::is_own_relay_address(const IpAddress& address) const noexcept {
 void Server::set_relay_addresses(std::optional<IpAddress> v4, std::optional<IpAddress> v6) {
   config_.relay_v4 = v4;
   config_.relay_v6 = v6;
-  // What this host has besides its relays is nobody's peer.
-  for (const auto& address : {v4, v6}) {
+  own_relay_addresses();
+}
+
+void Server::set_own_addresses(std::vector<IpAddress> addresses) {
+  config_.own_addresses = std::move(addresses);
+  own_relay_addresses();
+}
+
+// What this host has besides its relays is nobody's peer.
+void Server::own_relay_addresses() {
+  for (const auto& address : {config_.relay_v4, config_.relay_v6}) {
     std::vector<IpAddress>& own = config_.own_addresses;
     if (address && std::ranges::find(own, *address) == own.end()) own.push_back(*address);
   }
@@ -29,6 +38,11 @@ bool Server::may_be_peer(const IpAddress& address) const noexcept {
 bool Server::may_send_to(const IpAddress& address) const noexcept {
   return config_.peers.permits(address) &&
          std::ranges::find(config_.own_addresses, address) == config_.own_addresses.end();
+}
+
+bool Server::is_own_service(const Endpoint& peer) const noexcept {
+  const bool is_relay_port = peer.port >= config_.ports.first && peer.port <= config_.ports.last;
+  return is_own_relay_address(peer.address) && !is_relay_port && !may_send_to(peer.address);
 }
 
 std::uint16_t Server::refusal_of(Allocation& allocation, const Endpoint& peer) {
@@ -93,6 +107,8 @@ void Server::handle_channel_bind(const Request& request, Authenticated& who, All
   }
   std::uint16_t refusal = refusal_of(allocation, *peer);
   if (refusal == 0 && config_.is_pair_relay && find_mirror(allocation, *peer) == nullptr) refusal = 403;
+  // A permission is for an address (RFC 8656 §9), so that this can be said of a channel only; packets are dropped.
+  if (refusal == 0 && !config_.is_pair_relay && is_own_service(*peer)) refusal = 403;
   if (refusal != 0) {
     if (refusal == 403) drop(Drop::peer_forbidden);
     return refuse(request, &who, refusal);

@@ -391,6 +391,10 @@ void ServerModel::bind_channel(const Asker& asker, std::optional<std::uint16_t> 
     return refuse(asker, "channel", 400);
   }
   if (const int refusal = refusal_of(*allocation, *peer)) return refuse(asker, "channel", refusal);
+  // On the relayed address itself only relays are peers.
+  const Endpoint& at = peer->endpoint;
+  const bool is_own = at.address == config_.relay_v4 || at.address == config_.relay_v6;
+  if (is_own && (at.port < config_.ports.first || at.port > config_.ports.last)) return refuse(asker, "channel", 403);
   auto& channels = allocation->channels;
   for (const auto& [bound, channel] : channels) {
     if ((bound == *number) != (channel.peer == peer->endpoint)) return refuse(asker, "channel", 400);
