@@ -128,6 +128,9 @@ void PortStreams::service(Instant now, TransportId id) {
   pump(now, id);
   transports_.flush(id);
   pump(now, id);  // there may be room now
+  if (const auto found = streams_.find(id); found != streams_.end() && is_writing_page(found->second)) {
+    write_page(now, id, found->second);
+  }
   if (const auto found = streams_.find(id); found != streams_.end()) reschedule(id, found->second);
 }
 
@@ -192,7 +195,8 @@ void PortStreams::pump(Instant now, TransportId id) {
 bool PortStreams::handle_event(Instant now, TransportId id, Stream& stream, one_port::ServerStream::Event& event) {
   if (const auto* what = std::get_if<one_port::Identified>(&event)) return identify(now, id, stream, *what);
   if (const auto* closed = std::get_if<one_port::Closed>(&event)) {
-    end(now, id, stream, closed->error);
+    // Who has said all he had to say still wants his page.
+    if (!closed->is_clean || !is_writing_page(stream)) end(now, id, stream, closed->error);
     return false;
   }
   if (stream.role == Role::page) return write_page(now, id, stream);

@@ -162,6 +162,9 @@ class PortStreams final : private TransportOwner, private StreamCarrier {
   bool begin_stun(Instant now, TransportId id, Stream& stream, bool is_tls);
   bool begin_page(Instant now, TransportId id, Stream& stream, const http::RequestHead& request);
   bool write_page(Instant now, TransportId id, Stream& stream);
+  [[nodiscard]] static bool is_writing_page(const Stream& stream) noexcept {
+    return stream.role == Role::page && !stream.is_closing;
+  }
   void end(Instant now, TransportId id, Stream& stream, const Error& why);
   // Plaintext to whoever reads it; whether there was any.
   bool deliver(Instant now, TransportId id);

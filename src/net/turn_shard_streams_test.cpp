@@ -143,6 +143,25 @@ TEST_P(TurnShardStreamsTest, a_message_that_never_ends_is_not_waited_for) {
   });
 }
 
+using AdoptedStreamsTest = TurnShardStreamsTest;
+
+// More than leaves before the end is seen.
+TEST_P(AdoptedStreamsTest, answers_that_wait_outlive_the_end_of_the_requests) {
+  constexpr std::size_t k_many = 150'000;
+  start({.max_bytes_without_allocation = 100'000'000, .max_stream_output = 100'000'000});
+  run([&] {
+    std::string requests;
+    for (std::size_t i = 0; i < k_many; ++i) requests += k_binding;
+    PortClient client(server_);
+    client.send(requests);
+    client.finish();
+    ASSERT_TRUE(is_answered(client));
+    const std::string answers = client.receive();
+    EXPECT_GE(answers.size(), (k_many - 1) * (20 + 12));
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Adopted, AdoptedStreamsTest, ::testing::Values(true));
 INSTANTIATE_TEST_SUITE_P(Own, TurnShardStreamsTest, ::testing::Values(false));
 INSTANTIATE_TEST_SUITE_P(Adopted, TurnShardStreamsTest, ::testing::Values(true));
 
