@@ -34,10 +34,11 @@
 namespace dig::autonat {
 
 inline constexpr std::string_view k_dial_back_order_protocol = "/dignet/dial-back/1.0.0";
-// Each less than the next, and all less than the 10 s that A has for a dial: whoever waits hears why.
-inline constexpr Duration k_ordered_dial = 7s;
-inline constexpr Duration k_ordered_stream = 8s;
-inline constexpr Duration k_dial_back_order_timeout = 9s;  // of a DialBackOrderClient
+// Each less than the next: whoever waits hears why. And all not more than half of the 10 s that A has for a dial: when
+// B says nothing, A still has the other half to dial itself.
+inline constexpr Duration k_ordered_dial = 4s;
+inline constexpr Duration k_ordered_stream = 4500ms;
+inline constexpr Duration k_dial_back_order_timeout = 5s;  // of a DialBackOrderClient
 
 using DialBackOrderClient = Question<DialBackOrder, DialBackReport>;
 

@@ -113,6 +113,13 @@ TEST_F(DialBackHelperTest, ADialThatTakesTooLongIsReportedBeforeAnybodyGivesUp) 
   EXPECT_EQ(outcome_of(asker), DialBackOutcome::not_connected);
 }
 
+TEST_F(DialBackHelperTest, WhenThePartnerIsSilentTheServerHasHalfItsTimeToDialItself) {
+  const DialRequestServer::Limits server;
+  DialBackOrderClient asker(now, order(), k_dial_back_order_timeout);
+  ASSERT_TRUE(asker.next_timeout());
+  EXPECT_LE(*asker.next_timeout(), now + server.dial / 2);
+}
+
 TEST_F(DialBackHelperTest, SilenceAndGarbageGiveThePlaceBack) {
   DialBackOrderServer silent = server_for(partner);
   silent.handle_timeout(now + k_ordered_stream);

@@ -209,9 +209,15 @@ std::size_t ReachabilityProber::running(const Address& address) const {
   return static_cast<std::size_t>(std::ranges::count(probes_, address.round, &Probe::round));
 }
 
+// Once a nonce has come, no number of those who deny it ends the round but that of all votes.
+bool ReachabilityProber::is_decided(const Address& address, std::size_t more) const {
+  const std::size_t successes = count(address, true);
+  const std::size_t agreed = successes > 0 ? successes : count(address, false);
+  return agreed + more >= limits_.wanted_servers || address.votes.size() + more >= limits_.max_votes;
+}
+
 bool ReachabilityProber::wants_more(const Address& address) const {
-  const std::size_t agreed = std::max(count(address, true), count(address, false));
-  return !address.is_concluded && agreed + running(address) < limits_.wanted_servers;
+  return !address.is_concluded && !is_decided(address, running(address));
 }
 
 // Whether the server has something to say about the address in this round, now or later.
@@ -278,14 +284,15 @@ void ReachabilityProber::conclude(Instant now) {
     const std::size_t successes = count(address, true);
     const std::size_t failures = count(address, false);
     const bool has_stranger = std::ranges::find(address.votes, true, &Vote::is_stranger) != address.votes.end();
-    if (std::max(successes, failures) >= limits_.wanted_servers) {
+    if (is_decided(address, 0)) {
       address.is_concluded = true;
     } else if (can_learn_more(now, address)) {
       continue;
     }
     address.is_unanswered = address.votes.empty();
-    if (successes > failures) tell(now, address, Verdict::reachable, {successes, has_stranger});
-    if (failures > successes) tell(now, address, Verdict::unreachable, {failures, false});
+    const bool is_reached = successes > failures || successes >= limits_.wanted_servers;
+    if (is_reached) tell(now, address, Verdict::reachable, {successes, has_stranger});
+    if (failures > 0 && successes == 0) tell(now, address, Verdict::unreachable, {failures, false});
   }
 }
 

@@ -4,8 +4,9 @@
 //
 // What counts is what arrives. An address is confirmed by nonces that came in on new inbound connections, never by what
 // a server says; a server that claims a dial-back that did not come counts for nothing and is left alone for a while.
-// That an address cannot be reached is what servers say when nothing came, and takes as many of them. Each request is
-// about one address, so that a nonce speaks for one.
+// That an address cannot be reached is what servers say when nothing came, and takes as many of them: it counts only
+// while no nonce has come in the same round, for a nonce is a fact and the other is said easily. Each request is about
+// one address, so that a nonce speaks for one.
 //
 // An address is probed by servers of its own scope (address_scope.hpp): one of the Internet by those on the Internet, a
 // private one by those in private networks, loopback by loopback. Each other would see it from the wrong side.
@@ -119,6 +120,7 @@ class ReachabilityProber {
     std::size_t max_servers = 128;  // connected ones, and those that are left alone
     std::size_t max_probes = 3;     // at once
     std::size_t wanted_servers = 3;
+    std::size_t max_votes = 9;              // of a round in which servers disagree
     std::uint64_t max_dial_data = 100'000;  // of one probe
     std::uint64_t dial_data_per_hour = 1'000'000;
     Duration probe = 30s;                // until the owner must have reported; a DialRequestClient ends before
@@ -197,6 +199,8 @@ class ReachabilityProber {
   [[nodiscard]] Address* find_address(const Multiaddr& address);
   [[nodiscard]] static std::size_t count(const Address& address, bool is_success);
   [[nodiscard]] std::size_t running(const Address& address) const;
+  // Whether the round is over, with `more` answers like those that came.
+  [[nodiscard]] bool is_decided(const Address& address, std::size_t more) const;
   [[nodiscard]] bool wants_more(const Address& address) const;
   [[nodiscard]] bool may_ask(const Server& server, const Address& address) const;
   [[nodiscard]] bool can_learn_more(Instant now, const Address& address) const;
