@@ -327,7 +327,8 @@ NodeRoles NodeCore::roles() const {
 
 void NodeCore::publish_addresses(Instant now) {
   std::vector<Multiaddr> own = own_addresses();
-  relay_.server().set_addresses(own);
+  // The clients of the relay put them into their signed records: what is proven, not all that is listened on.
+  relay_.server().set_addresses(proven_addresses());
   directory::NodeDescription description{
       .addresses = proven_addresses(), .roles = roles(), .reachability = reachability_.facts(now)};
   const auto relayed = keeper_.relayed_addresses();

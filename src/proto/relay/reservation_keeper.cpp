@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "proto/autonat/address_scope.hpp"
+
 namespace dig::relay {
 namespace {
 
@@ -27,6 +29,14 @@ bool is_refusal(const Error& error) {
     default:
       return false;
   }
+}
+
+// A name is one of the Internet; an address that says nothing of where it leads is of no scope.
+autonat::AddressScope scope_of_host(const Multiaddr& address) {
+  const std::string host = address.host();
+  if (host.empty()) return autonat::AddressScope::none;
+  const auto ip = IpAddress::parse(host);
+  return ip ? autonat::scope_of(*ip) : autonat::AddressScope::internet;
 }
 
 }  // namespace
@@ -200,7 +210,12 @@ std::vector<Multiaddr> ReservationKeeper::relayed(const PeerId& id, const Multia
     if (circuit && std::ranges::find(all, *circuit) == all.end()) all.push_back(*circuit);
   };
   add(dialled);
-  std::ranges::for_each(told, add);
+  // Addresses of the relay's private network are of no use to whoever reaches it from farther away, and lead to
+  // somebody else there.
+  const autonat::AddressScope reached = scope_of_host(dialled);
+  for (const Multiaddr& address : told) {
+    if (scope_of_host(address) >= reached) add(address);
+  }
   return all;
 }
 

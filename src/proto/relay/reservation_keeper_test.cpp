@@ -85,6 +85,31 @@ TEST_F(ReservationKeeperTest, ConnectsReservesAndSaysWhereThisNodeIs) {
   EXPECT_EQ(kept().reserved_until, k_start + 1h);
 }
 
+// A relay that was reached on the Internet has its private addresses for others, or for nobody.
+TEST_F(ReservationKeeperTest, ToldAddressesOfANarrowerScopeThanTheConnectionAreLeftOut) {
+  const std::vector<std::string> told = {"/ip4/127.0.0.1/tcp/1", "/ip4/192.168.1.2/tcp/1", "/ip4/100.64.0.1/tcp/1",
+                                         "/ip6/fd00::1/tcp/1",   "/ip4/192.0.2.1/tcp/1",   "/dns4/a.example/tcp/1"};
+  const auto kept_of = [&](const std::string& dialled) {
+    ReservationKeeper other(self, rng);
+    EXPECT_TRUE(other.add_relay(relay, {address(dialled)}));
+    other.handle_connected(std::get<ConnectRelay>(other.poll_event().value()).attempt, {1}, address(dialled));
+    GrantedReservation reservation = granted();
+    reservation.addresses.clear();
+    for (const std::string& text : told) reservation.addresses.push_back(address(text));
+    other.handle_reserved(k_start, k_wall, std::get<OpenReserveStream>(other.poll_event().value()).attempt,
+                          reservation);
+    std::vector<std::string> hosts;
+    for (const Multiaddr& relayed : other.relayed_addresses()) hosts.push_back(relayed.host());
+    return hosts;
+  };
+  using Hosts = std::vector<std::string>;
+  EXPECT_EQ(kept_of("/ip4/192.0.2.9/tcp/1"), (Hosts{"192.0.2.9", "192.0.2.1", "a.example"}));
+  EXPECT_EQ(kept_of("/dns4/relay.example/tcp/1"), (Hosts{"relay.example", "192.0.2.1", "a.example"}));
+  EXPECT_EQ(kept_of("/ip4/10.0.0.1/tcp/1"),
+            (Hosts{"10.0.0.1", "192.168.1.2", "100.64.0.1", "fd00::1", "192.0.2.1", "a.example"}));
+  EXPECT_EQ(kept_of("/ip4/127.0.0.1/tcp/2").size(), 1 + told.size());
+}
+
 TEST_F(ReservationKeeperTest, TheAddressesOfARelayAreChecked) {
   add();
   const auto asked = next<ConnectRelay>();
