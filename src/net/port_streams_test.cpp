@@ -72,11 +72,12 @@ class EchoOwner final : public PortOwner {
 
 class PortStreamsTest : public ::testing::Test {
  protected:
-  PortStreamsTest() { start(300ms); }
+  PortStreamsTest() { start(300ms, 300ms); }
 
-  void start(Duration page_timeout) {
+  // `timeout`: until it is known what a connection speaks.
+  void start(Duration page_timeout, Duration timeout) {
     PortStreams::Limits limits;
-    limits.server.timeout = 300ms;
+    limits.server.timeout = timeout;
     limits.page_timeout = page_timeout;
     limits.linger = 600ms;
     limits.tcp.linger = 300ms;
@@ -136,6 +137,7 @@ class PortStreamsTest : public ::testing::Test {
 };
 
 TEST_F(PortStreamsTest, bare_libp2p_passes_through_however_it_comes) {
+  start(300ms, k_patience);
   const std::string text = std::string(k_multistream) + std::string(300'000, 'x');
   run([&] {
     PortClient slow(server_);
@@ -151,6 +153,7 @@ TEST_F(PortStreamsTest, bare_libp2p_passes_through_however_it_comes) {
 }
 
 TEST_F(PortStreamsTest, libp2p_comes_out_of_tls_and_of_a_websocket_in_it) {
+  start(300ms, k_patience);
   const std::string text = std::string(k_multistream) + std::string(100'000, 'y');
   run([&] {
     PortClient inside_tls(server_);
@@ -187,6 +190,7 @@ TEST_F(PortStreamsTest, libp2p_comes_out_of_tls_and_of_a_websocket_in_it) {
 }
 
 TEST_F(PortStreamsTest, a_certificate_of_another_peer_is_refused) {
+  start(300ms, k_patience);
   const Identity stranger = Identity::generate(rng_);
   far_->dial({.id = DialId{7},
               .remote = server_,
@@ -200,6 +204,7 @@ TEST_F(PortStreamsTest, a_certificate_of_another_peer_is_refused) {
 }
 
 TEST_F(PortStreamsTest, pages_are_answered_under_names_of_ours_only) {
+  start(300ms, k_patience);
   streams_->set_pages([](const http::RequestHead& request) {
     return PageAnswer{.status = 200, .content_type = "text/plain", .body = "you asked for " + request.path + "\n"};
   });
@@ -227,6 +232,7 @@ TEST_F(PortStreamsTest, pages_are_answered_under_names_of_ours_only) {
 }
 
 TEST_F(PortStreamsTest, a_large_page_arrives_whole_and_one_that_nobody_takes_is_given_up) {
+  start(300ms, k_patience);
   const std::string body(3'000'000, 'p');
   streams_->set_pages([&](const http::RequestHead&) { return PageAnswer{.content_type = "text/plain", .body = body}; });
   const std::string request = "GET / HTTP/1.1\r\n" + host() + "\r\n";
@@ -255,7 +261,7 @@ TEST_F(PortStreamsTest, a_large_page_arrives_whole_and_one_that_nobody_takes_is_
 }
 
 TEST_F(PortStreamsTest, who_has_said_all_still_gets_the_whole_page) {
-  start(k_patience);
+  start(k_patience, k_patience);
   const std::string body(12'000'000, 'h');  // more than leaves before the end of the request is seen
   streams_->set_pages([&](const http::RequestHead&) { return PageAnswer{.content_type = "text/plain", .body = body}; });
   run([&] {
