@@ -40,15 +40,15 @@ struct NodeOptions {
   std::vector<std::string> public_ips{};          // published in place of the interfaces' addresses
   std::vector<std::uint16_t> extra_ports{};       // listened on, too; a Warning tells which could not be had
   std::string tls_certificates{};                 // PEM, its own first, for TLS on every port; else one is made
-  std::string authorities{};                      // PEM; trusted beside the system's, for TLS servers that are dialled
   std::string tls_key{};                          // PEM
+  std::string authorities{};                      // PEM; trusted beside the system's, for TLS servers that are dialled
   std::string redis{};  // redis://…: where it shares its directory with other bootstrap servers
   // A TURN server for peers, offered while it can be reached (see TurnRoleChanged): between two peers who both ask for
   // it, or, open, to any public address from ports of its own.
   bool is_turn_relay = false;
   bool is_turn_open = false;
-  std::vector<std::string>
-      turn_relay_ips{};                 // open: of this machine, one a family, to relay from; empty: one is chosen
+  // Open: addresses of this machine to relay from, one a family; empty: one is chosen.
+  std::vector<std::string> turn_relay_ips{};
   std::uint16_t turn_min_port = 49152;  // open: the relay ports, from 1024 up
   std::uint16_t turn_max_port = 65535;
   std::uint64_t turn_max_bits_per_second = 10'000'000;      // of all together; 0: no limit

@@ -141,16 +141,12 @@ class NodeCore final : private ProtocolHost,
   // The owner knows that this node can be reached: its roles need no proof, and its addresses are published. For
   // bootstrap servers, whom there may be nobody to ask.
   void force_roles(Instant now, bool is_on);
-  [[nodiscard]] bool is_announced() const;
   [[nodiscard]] bool has_public_roles() const;
-  [[nodiscard]] std::string why_roles() const;
-  void handle_relay_refused(Instant now, const PeerId& relay, const Error& why);
-  [[nodiscard]] std::optional<Instant> next_relay_attempt(Instant now) const;
   // Another AutoNAT server, with which this one works together: they dial back for each other's clients. Both must be
   // told. Errors: invalid_argument for this node itself, limit_reached.
   [[nodiscard]] Result<void> add_dial_back_helper(Instant now, const PeerId& peer, std::vector<Multiaddr> addresses);
-  // A relay where reservations are kept while this node is unreachable. Bootstrap servers that relay are offered by
-  // themselves. Beyond the limit none is taken.
+  // A relay where a node that publishes itself keeps a reservation until a stranger has reached it. Bootstrap servers
+  // that relay are offered by themselves. Beyond the limit none is taken.
   void offer_relay(Instant now, const PeerId& relay, std::vector<Multiaddr> addresses);
   // Keeps a reservation at a relay, so that others reach this node there. Errors: those of
   // ReservationKeeper::add_relay.
@@ -313,6 +309,10 @@ class NodeCore final : private ProtocolHost,
   void settle_reachability(Instant now);
   [[nodiscard]] bool is_reachability_settled() const;
   void end_dial_backs(Instant now);
+  [[nodiscard]] bool is_announced() const;
+  [[nodiscard]] std::string why_roles() const;
+  void handle_relay_refused(Instant now, const PeerId& relay, const Error& why);
+  [[nodiscard]] std::optional<Instant> next_relay_attempt(Instant now) const;
   void remember_relay(const PeerId& relay, std::vector<Multiaddr> addresses);
   void set_protocol(std::string_view protocol, bool is_spoken);
   void update_roles(Instant now);
