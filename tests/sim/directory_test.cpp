@@ -117,6 +117,7 @@ TEST_F(Directory, NobodyHasTheStore) {
 
 // The server ends a stream on which nothing was asked for a minute.
 TEST_F(Directory, NoQuestionIsLostWithAStreamThatNobodyUsed) {
+  scenario.world.network().set_default_link({.delay = 50ms});
   Host& bootstrap = make_bootstrap();
   Host& holder = scenario.add_holder("holder");
   use(holder, bootstrap);
