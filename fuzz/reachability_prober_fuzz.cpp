@@ -82,6 +82,7 @@ class Run {
     const AskServer& question = questions_[what % questions_.size()];
     DialBackArrival arrival{.nonce = question.request.nonce,
                             .local = {IpAddress::v4({192, 168, 1, 2}), 4001},
+                            .remote = {IpAddress::v4({1, 0, 0, 1}), 50'000},
                             .established = now_,
                             .is_stranger = what % 3 == 0};
     const bool is_false = what >= 128;

@@ -26,6 +26,7 @@ class Gateway {
 
   [[nodiscard]] bool is_inside(const IpAddress& address) const { return spec_.inside.contains(address); }
   [[nodiscard]] const IpAddress& outside() const noexcept { return spec_.outside; }
+  void remove_forward(std::uint16_t outside_port) { spec_.forwards.erase(outside_port); }
   // A host inside begins: as whom it is seen.
   [[nodiscard]] std::optional<Endpoint> outbound(Instant now, const Endpoint& inside, const Endpoint& remote) {
     return nat_.outbound(now, inside, remote);

@@ -73,7 +73,8 @@ class Network {
   void close(SocketId socket, bool is_graceful);
 
   // The hosts inside reach others through it, and are reached by others only so.
-  void add_gateway(const GatewaySpec& spec) { gateways_.emplace_back(spec, rng_); }
+  // It stays where it is.
+  Gateway& add_gateway(const GatewaySpec& spec) { return gateways_.emplace_back(spec, rng_); }
 
   // The path between two hosts, both directions, for connections made from now on.
   void set_default_link(const LinkSpec& spec) { default_link_ = spec; }

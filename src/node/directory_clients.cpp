@@ -10,6 +10,9 @@ namespace dig::node {
 namespace {
 
 constexpr std::uint32_t k_page = 32;  // records of one answer
+// A stream on which nothing is asked is given up well before the server loses patience with it (60 s): a question that
+// meets the server's reset on its way would be lost.
+constexpr Duration k_quiet = 30s;
 
 }  // namespace
 
@@ -29,6 +32,7 @@ class DirectoryClients::Stream final : public BufferedHandler {
   void handle_opened(StreamId stream) override { stream_ = stream; }
   void handle_negotiated(Instant now) override {
     is_ready_ = true;
+    quiet_since_ = now;
     if (clients_ != nullptr) clients_->send_waiting(now, server_);
   }
   void handle_eof(Instant now) override {
@@ -43,18 +47,30 @@ class DirectoryClients::Stream final : public BufferedHandler {
   void handle_timeout(Instant now) override {
     machine_.handle_timeout(now);
     drain(now);
+    if (const auto end = quiet_end(); end && *end <= now) give_up();
   }
-  [[nodiscard]] std::optional<Instant> next_timeout() const override { return machine_.next_timeout(); }
+  [[nodiscard]] std::optional<Instant> next_timeout() const override {
+    return earliest(machine_.next_timeout(), quiet_end());
+  }
 
  protected:
   [[nodiscard]] std::size_t take(Instant now, BytesView bytes) override {
     machine_.handle_bytes(now, bytes);
+    quiet_since_ = now;
     drain(now);
     return bytes.size();
   }
   [[nodiscard]] std::size_t give(Instant now, MutableBytes out) override { return machine_.poll_bytes(now, out); }
 
  private:
+  [[nodiscard]] std::optional<Instant> quiet_end() const {
+    const bool is_quiet = clients_ != nullptr && is_ready_ && machine_.snapshot().requests_outstanding == 0;
+    return is_quiet ? std::optional(quiet_since_ + k_quiet) : std::nullopt;
+  }
+  void give_up() {
+    failure_ = Error(Errc::stream_closed, "nothing is asked");
+    std::exchange(clients_, nullptr)->servers_.at(server_).stream = nullptr;
+  }
   void drain(Instant now) {
     while (auto event = machine_.poll_event()) {
       if (const auto* failed = std::get_if<directory::ClientFailed>(&*event)) {
@@ -71,6 +87,7 @@ class DirectoryClients::Stream final : public BufferedHandler {
   StreamId stream_;
   directory::DirectoryClient machine_;
   bool is_ready_ = false;
+  Instant quiet_since_;  // of use once it is ready
   std::optional<Error> failure_;
 };
 

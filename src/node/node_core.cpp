@@ -363,6 +363,7 @@ std::optional<Instant> NodeCore::next_timeout() const {
   for (const auto& [id, fetch] : fetches_) next = earliest(next, fetch->next_timeout());
   for (const auto& [id, deadline] : ending_carriers_) next = earliest(next, deadline);
   next = earliest(next, next_relay_attempt_);
+  if (is_push_due_) next = earliest(next, next_push_);
   if (directory_) next = earliest(next, directory_->server().next_timeout());
   next = earliest(next, directory_clients_.next_timeout());
   next = earliest(next, earliest(reachability_.next_timeout(), dial_backs_.next_timeout()));
@@ -381,7 +382,7 @@ void NodeCore::settle(Instant now) {
     drain_active(now);
     settle_reachability(now);
     tidy_up(now);
-  } while (!active_.empty() || !active_streams_.empty() || !closed_.empty() || !is_reachability_settled());
+  } while (!active_.empty() || !active_streams_.empty() || !closed_.empty() || !is_reachability_settled(now));
   for (const ConnectionId id : std::exchange(touched_, {})) {
     if (const auto found = links_.find(id); found != links_.end()) reschedule(found->second);
   }

@@ -307,7 +307,7 @@ class NodeCore final : private ProtocolHost,
   [[nodiscard]] bool handle_dial_back_failed(DialId dial);
   void handle_dial_back_established(Instant now, PeerLink& link, DialBackId id);
   void settle_reachability(Instant now);
-  [[nodiscard]] bool is_reachability_settled() const;
+  [[nodiscard]] bool is_reachability_settled(Instant now) const;
   void end_dial_backs(Instant now);
   [[nodiscard]] bool is_announced() const;
   [[nodiscard]] std::string why_roles() const;
@@ -339,7 +339,8 @@ class NodeCore final : private ProtocolHost,
 
   void add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
                 std::optional<PeerId> expected);
-  // Connected peers are told who this node is when it settles.
+  // Connected peers are told who this node is when it settles, all of them and so not too often.
+  static constexpr Duration k_between_pushes = 5s;
   void push_identify() { is_push_due_ = true; }
   void push_identify_now(Instant now);
   void end_handshake(Link& entry);
@@ -401,6 +402,7 @@ class NodeCore final : private ProtocolHost,
   bool are_dial_backs_active_ = false;
   bool are_roles_due_ = false;
   bool is_push_due_ = false;
+  Instant next_push_{};  // not before
   struct WallClock {
     Instant at;
     UnixTime wall;

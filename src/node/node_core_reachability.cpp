@@ -16,12 +16,13 @@ std::optional<Endpoint> endpoint_of(const Multiaddr& address) {
   return endpoint == nullptr ? std::nullopt : std::optional(*endpoint);
 }
 
+autonat::AddressScope scope_of(const Multiaddr& address) {
+  const auto endpoint = endpoint_of(address);
+  return endpoint ? autonat::scope_of(endpoint->address) : autonat::AddressScope::internet;  // a name
+}
+
 // Of one's own addresses those that the most of the world may be able to dial.
 std::vector<Multiaddr> of_widest_scope(const std::vector<Multiaddr>& addresses) {
-  const auto scope_of = [](const Multiaddr& address) {
-    const auto endpoint = endpoint_of(address);
-    return endpoint ? autonat::scope_of(endpoint->address) : autonat::AddressScope::internet;  // a name
-  };
   std::vector<Multiaddr> widest;
   const auto best = std::ranges::max_element(addresses, {}, scope_of);
   for (const Multiaddr& address : addresses) {
@@ -43,8 +44,8 @@ void add_unknown(std::vector<Multiaddr>& to, const std::vector<Multiaddr>& addre
 void NodeCore::handle_identified(Instant now, ConnectionId connection, const Identify& message) {
   PeerLink* const link = find_link(connection);
   if (link == nullptr || link->path().is_relayed) return;
-  reachability_.handle_identified(now, *link, message);
   const auto bootstrap = bootstraps_.find(link->peer());
+  reachability_.handle_identified(now, *link, message, bootstrap != bootstraps_.end());
   const bool is_relay = std::ranges::find(message.protocols, relay::k_hop_protocol) != message.protocols.end();
   if (bootstrap != bootstraps_.end() && is_relay) remember_relay(bootstrap->first, bootstrap->second);
 }
@@ -54,12 +55,16 @@ void NodeCore::settle_reachability(Instant now) {
   end_dial_backs(now);
   if (std::exchange(is_reachability_active_, false) && reachability_.settle(now)) are_roles_due_ = true;
   if (std::exchange(are_roles_due_, false)) update_roles(now);
-  if (std::exchange(is_push_due_, false)) push_identify_now(now);
+  if (is_push_due_ && next_push_ <= now) {
+    is_push_due_ = false;
+    next_push_ = now + k_between_pushes;
+    push_identify_now(now);
+  }
 }
 
-bool NodeCore::is_reachability_settled() const {
-  return !are_dial_backs_active_ && !is_reachability_active_ && !are_roles_due_ && !is_push_due_ &&
-         dial_back_ends_.empty() && unwanted_links_.empty();
+bool NodeCore::is_reachability_settled(Instant now) const {
+  return !are_dial_backs_active_ && !is_reachability_active_ && !are_roles_due_ &&
+         (!is_push_due_ || now < next_push_) && dial_back_ends_.empty() && unwanted_links_.empty();
 }
 
 // --- dialling back --------------------------------------------------------------------------------------------------
@@ -152,6 +157,7 @@ void NodeCore::dial_partner(Instant now, const PeerId& partner, const std::vecto
 // Over a family without an address of its own on the Internet this node could only say wrongly that nobody is there.
 autonat::DialPolicy NodeCore::dial_policy() const {
   autonat::DialPolicy policy{.has_v4 = false, .has_v6 = false};
+  policy.is_public = std::ranges::find(announced_, autonat::AddressScope::internet, scope_of) != announced_.end();
   for (const Multiaddr& address : listening_) {
     const auto endpoint = address.tcp_endpoint();
     if (!endpoint) continue;

@@ -2,6 +2,7 @@
 #include "node/reachability_service.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "node/question_stream.hpp"
@@ -11,6 +12,7 @@
 
 namespace dig::node {
 
+using autonat::AddressScope;
 using autonat::Candidate;
 using autonat::CandidateSource;
 using autonat::Verdict;
@@ -72,12 +74,12 @@ class ReachabilityService::Receiver final : public AnswerStream<autonat::DialBac
 // --- what connections tell ----------------------------------------------------------------------------------------
 
 void ReachabilityService::handle_link_made(Instant now, const PeerLink& link) {
-  made_[link.id()] = now;
+  connections_.insert_or_assign(link.id(), Connection{.made = now});
   ++contact(now, link.path().remote.address).open;
 }
 
 void ReachabilityService::handle_link_closed(Instant now, const PeerLink& link) {
-  if (made_.erase(link.id()) == 0) return;
+  if (connections_.erase(link.id()) == 0) return;
   Contact& known = contact(now, link.path().remote.address);
   if (known.open > 0) --known.open;
   known.until = std::max(known.until, now + contact_memory);
@@ -112,8 +114,10 @@ bool ReachabilityService::is_stranger(Instant now, const IpAddress& address) con
   return known == contacts_.end() || (known->second.open <= 1 && known->second.until <= now);
 }
 
-void ReachabilityService::handle_identified(Instant now, const PeerLink& link, const Identify& message) {
-  if (is_stopped_ || !made_.contains(link.id())) return;
+void ReachabilityService::handle_identified(Instant now, const PeerLink& link, const Identify& message,
+                                            bool is_bootstrap) {
+  if (is_stopped_ || !connections_.contains(link.id())) return;
+  widen_audience(now, link, is_bootstrap);
   if (message.observed_address) observe(now, link, *message.observed_address);
   // A push may tell the addresses alone.
   if (!message.protocols.empty()) {
@@ -133,18 +137,45 @@ void ReachabilityService::observe(Instant now, const PeerLink& link, const Multi
   if (!endpoint) return;
   const bool is_from_listener =
       std::ranges::any_of(endpoints_, [&](const Endpoint& own) { return own.port == link.path().local.port; });
-  observed_.observe(now, {.observer = link.path().remote.address,
-                          .observed = *endpoint,
-                          .is_listening_port = link.direction() == Direction::inbound || is_from_listener});
+  const autonat::Observation observation{
+      .observer = link.path().remote.address,
+      .observed = *endpoint,
+      .is_listening_port = link.direction() == Direction::inbound || is_from_listener};
+  observed_.observe(now, observation);
+  connections_.at(link.id()).observation = observation;
+  if (!next_observation_) next_observation_ = now + observation_interval;
+}
+
+// Through a connection that stands its other end sees what it saw.
+void ReachabilityService::observe_again(Instant now) {
+  next_observation_.reset();
+  for (const auto& [id, connection] : connections_) {
+    if (!connection.observation) continue;
+    observed_.observe(now, *connection.observation);
+    next_observation_ = now + observation_interval;
+  }
+}
+
+// Those for whom the addresses and roles are: the bootstrap servers, where this node is published; without any, the
+// peers with which it is connected. It does not shrink when a connection ends.
+void ReachabilityService::widen_audience(Instant now, const PeerLink& link, bool is_bootstrap) {
+  AddressScope& widest = is_bootstrap ? bootstrap_scope_ : peer_scope_;
+  widest = std::max(widest, autonat::scope_of(link.path().remote.address));
+  prober_.set_narrowest_scope(now, audience());
+}
+
+AddressScope ReachabilityService::audience() const {
+  return bootstrap_scope_ == AddressScope::none ? peer_scope_ : bootstrap_scope_;
 }
 
 bool ReachabilityService::handle_nonce(Instant now, ConnectionId connection, std::uint64_t nonce) {
   PeerLink* const link = host_.find_link(connection);
-  const auto made = made_.find(connection);
-  if (link == nullptr || made == made_.end()) return false;
+  const auto known = connections_.find(connection);
+  if (link == nullptr || known == connections_.end()) return false;
   const bool is_awaited = prober_.handle_dial_back(now, {.nonce = nonce,
                                                          .local = link->path().local,
-                                                         .established = made->second,
+                                                         .remote = link->path().remote,
+                                                         .established = known->second.made,
                                                          .is_stranger = is_stranger(now, link->path().remote.address)});
   drain();
   return is_awaited;
@@ -176,7 +207,8 @@ void ReachabilityService::update_candidates(Instant now) {
 }
 
 // What the owner announces is all there is then. Otherwise also where others see this node: with the port that they see
-// where it is ours, and with the ports that are listened on, for a NAT with a port forwarded by hand.
+// where it is ours, and with the ports that are listened on, for a NAT with a port forwarded by hand. Votes are swung
+// easily and fade: an address that a nonce has proven stays, before all others, until it is refuted.
 std::vector<Candidate> ReachabilityService::candidates(Instant now) const {
   std::vector<Candidate> all;
   for (const Multiaddr& address : announced_) all.push_back({address, CandidateSource::mapped});
@@ -186,6 +218,10 @@ std::vector<Candidate> ReachabilityService::candidates(Instant now) const {
   for (const Endpoint& own : endpoints_) {
     auto& of_family = ports[own.address.family()];
     if (of_family.size() < max_guessed_ports) of_family.insert(own.port);
+  }
+  for (const autonat::CandidateStatus& known : prober_.snapshot().candidates) {
+    if (known.source != CandidateSource::observed || known.verdict != Verdict::reachable) continue;
+    all.push_back({known.address, CandidateSource::observed, std::numeric_limits<std::size_t>::max()});
   }
   for (const auto& [endpoint, votes] : observed_.addresses(now)) {
     all.push_back({Multiaddr::tcp(endpoint), CandidateSource::observed, votes});
@@ -237,8 +273,16 @@ void ReachabilityService::handle_answer(Instant now, autonat::ProbeId probe,
 }
 
 void ReachabilityService::handle_timeout(Instant now) {
+  if (next_observation_ && *next_observation_ <= now) {
+    observe_again(now);
+    update_candidates(now);
+  }
   prober_.handle_timeout(now);
   drain();
+}
+
+std::optional<Instant> ReachabilityService::next_timeout() const {
+  return is_stopped_ ? prober_.next_timeout() : earliest(prober_.next_timeout(), next_observation_);
 }
 
 void ReachabilityService::stop(Instant now) {
@@ -249,10 +293,15 @@ void ReachabilityService::stop(Instant now) {
 
 // --- what is known --------------------------------------------------------------------------------------------------
 
+bool ReachabilityService::is_confirmed(const autonat::CandidateStatus& candidate) const {
+  const auto endpoint = candidate.address.tcp_endpoint();
+  return candidate.verdict == Verdict::reachable && endpoint && autonat::scope_of(endpoint->address) >= audience();
+}
+
 std::vector<Multiaddr> ReachabilityService::confirmed() const {
   std::vector<Multiaddr> found;
   for (const autonat::CandidateStatus& candidate : prober_.snapshot().candidates) {
-    if (candidate.verdict == Verdict::reachable) found.push_back(candidate.address);
+    if (is_confirmed(candidate)) found.push_back(candidate.address);
   }
   return found;
 }
@@ -307,7 +356,7 @@ void ReachabilityService::tell() {
     for (const autonat::CandidateStatus& candidate : status.candidates) {
       const auto endpoint = candidate.address.tcp_endpoint();
       if (!endpoint || endpoint->address.family() != family) continue;
-      if (candidate.verdict == Verdict::reachable) changed.addresses.push_back(candidate.address.to_string());
+      if (is_confirmed(candidate)) changed.addresses.push_back(candidate.address.to_string());
       if (candidate.verdict != verdict) continue;
       changed.servers = std::max(changed.servers, candidate.confidence.servers);
       changed.has_stranger = changed.has_stranger || candidate.confidence.has_stranger;

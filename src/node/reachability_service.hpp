@@ -38,6 +38,8 @@ class ReachabilityService {
   static constexpr Duration contact_memory = 4min;
   static constexpr std::size_t max_contacts = 4096;
   static constexpr std::size_t max_guessed_ports = 4;
+  // How often what connected peers see is counted again: a vote fades (autonat::ObservedAddresses), a connection stays.
+  static constexpr Duration observation_interval = 30min;
 
   struct Limits {
     autonat::ReachabilityProber::Limits prober;
@@ -52,7 +54,8 @@ class ReachabilityService {
   void set_addresses(Instant now, std::vector<Multiaddr> listening, std::vector<Multiaddr> announced);
   // A connection that is no circuit stands, or is about to; nobody is known on it yet.
   void handle_link_made(Instant now, const PeerLink& link);
-  void handle_identified(Instant now, const PeerLink& link, const Identify& message);
+  // `is_bootstrap`: this node publishes itself there.
+  void handle_identified(Instant now, const PeerLink& link, const Identify& message, bool is_bootstrap);
   void handle_link_closed(Instant now, const PeerLink& link);
   // This node has sent something to the address, or is about to.
   void note_contact(Instant now, const IpAddress& address);
@@ -62,11 +65,12 @@ class ReachabilityService {
   // Opens the streams that are due. True when what is proven has changed.
   [[nodiscard]] bool settle(Instant now);
   void handle_timeout(Instant now);
-  [[nodiscard]] std::optional<Instant> next_timeout() const { return prober_.next_timeout(); }
+  [[nodiscard]] std::optional<Instant> next_timeout() const;
   // Nothing is asked any more.
   void stop(Instant now);
 
-  // Addresses that were proven, of the widest scope first.
+  // Addresses that were proven, of the widest scope first, as far as they are of use to those who ask for this node: on
+  // the Internet private ones are not, and tell about a network that is nobody's business.
   [[nodiscard]] std::vector<Multiaddr> confirmed() const;
   [[nodiscard]] bool is_reachable() const;
   // On the Internet, by somebody with whom this node had no connection.
@@ -84,11 +88,19 @@ class ReachabilityService {
     std::size_t open = 0;  // connections
     Instant until{};       // somebody welcome, though no connection is open
   };
+  struct Connection {
+    Instant made;
+    std::optional<autonat::Observation> observation{};  // what its other end sees
+  };
 
   [[nodiscard]] bool handle_nonce(Instant now, ConnectionId connection, std::uint64_t nonce);
   void handle_answer(Instant now, autonat::ProbeId probe, const Result<autonat::DialResponse>& result,
                      std::uint64_t dial_data);
   void observe(Instant now, const PeerLink& link, const Multiaddr& observed);
+  void observe_again(Instant now);
+  void widen_audience(Instant now, const PeerLink& link, bool is_bootstrap);
+  [[nodiscard]] autonat::AddressScope audience() const;
+  [[nodiscard]] bool is_confirmed(const autonat::CandidateStatus& candidate) const;
   void update_candidates(Instant now);
   [[nodiscard]] std::vector<autonat::Candidate> candidates(Instant now) const;
   void drain();
@@ -103,7 +115,11 @@ class ReachabilityService {
   std::vector<Multiaddr> listening_;
   std::vector<Multiaddr> announced_;
   std::set<Endpoint> endpoints_;  // of listening_
-  std::map<ConnectionId, Instant> made_;
+  std::map<ConnectionId, Connection> connections_;
+  std::optional<Instant> next_observation_;
+  // The widest from which somebody was connected.
+  autonat::AddressScope bootstrap_scope_ = autonat::AddressScope::none;
+  autonat::AddressScope peer_scope_ = autonat::AddressScope::none;
   std::map<IpAddress, Contact> contacts_;
   std::map<IpFamily, dignet::ReachabilityChanged> told_;
   std::deque<autonat::AskServer> questions_;  // at most one a probe

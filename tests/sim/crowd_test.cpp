@@ -79,6 +79,7 @@ class Crowd : public ::testing::Test {
   void expect_found(const std::vector<node::OperationId>& searches) {
     for (std::size_t i = 0; i < peers.size(); ++i) {
       const Host::Search& found = peers[i]->searched(searches[i]);
+      for (const Error& error : found.errors) ADD_FAILURE() << i << ": " << error.message();
       ASSERT_EQ(found.records.size(), 1U) << i;
       EXPECT_EQ(found.records[0].record.peer, peers[wanted_by(i)]->peer_id()) << i;
     }

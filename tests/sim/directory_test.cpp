@@ -115,6 +115,22 @@ TEST_F(Directory, NobodyHasTheStore) {
   EXPECT_TRUE(found.records.empty() && found.errors.empty());
 }
 
+// The server ends a stream on which nothing was asked for a minute.
+TEST_F(Directory, NoQuestionIsLostWithAStreamThatNobodyUsed) {
+  scenario.world.network().set_default_link({.delay = 50ms});
+  Host& bootstrap = make_bootstrap();
+  Host& holder = scenario.add_holder("holder");
+  use(holder, bootstrap);
+  publish(holder);
+  use(scenario.fetcher, bootstrap);
+  for (Duration pause = 58s; pause < 62s; pause += 50ms) {
+    const Host::Search& found = search(scenario.fetcher);
+    ASSERT_TRUE(found.errors.empty()) << found.errors[0].message();
+    ASSERT_EQ(found.records.size(), 1U);
+    scenario.world.run_for(pause);
+  }
+}
+
 TEST_F(Directory, WithoutABootstrapServerNothingIsFoundAtOnce) {
   scenario.add_holder("holder");
   EXPECT_TRUE(search(scenario.fetcher).records.empty());

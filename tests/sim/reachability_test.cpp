@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a node can be reached, as it finds out itself: at home behind NATs, in public, with honest and lying servers;
 // and what follows from it for what it publishes and which roles it plays.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/frame_reader.hpp"
 #include "proto/autonat/dial_request_server.hpp"
 #include "tests/sim/scenario.hpp"
+#include "wire/identify_message.hpp"
 
 namespace dig::sim::testing {
 namespace {
@@ -29,9 +31,10 @@ class ReachabilityScenarios : public ::testing::Test {
   }
   // A node at home, whose NAT keeps its ports, as most do.
   Host& make_home_node(Dependence filtering, bool has_forward = false) {
-    GatewaySpec gateway{.outside = k_home_outside, .inside = {ip("192.168.1.2")}, .filtering = filtering};
+    GatewaySpec gateway{
+        .outside = k_home_outside, .inside = {ip("192.168.1.2"), ip("192.168.1.9")}, .filtering = filtering};
     if (has_forward) gateway.forwards.emplace(4001, endpoint("192.168.1.2:4001"));
-    scenario.world.network().add_gateway(gateway);
+    home = &scenario.world.network().add_gateway(gateway);
     return make_node("192.168.1.2:4001", true);
   }
   static void use(Host& host, const Host& bootstrap) {
@@ -114,7 +117,46 @@ class ReachabilityScenarios : public ::testing::Test {
     return liar;
   }
 
+  // A peer that has connected to the node and says, as a vote about where the node is seen, whatever it wants.
+  void lie_about_address(const std::string& from, Host& node, const Multiaddr& at, const Multiaddr& seen) {
+    Host& liar = scenario.world.add_host({.name = "liar", .endpoint = endpoint(from)});
+    std::size_t pushes = 0;
+    liar.on_output([&](const node::NodeOutput& output) {
+      const auto* opened = std::get_if<node::AppStreamOpened>(&output);
+      if (opened == nullptr || !opened->result) return;
+      ++pushes;
+      Bytes framed;
+      Identify told;
+      told.observed_address = seen;
+      append_frame(framed, told.encode());
+      liar.run([&](Instant now, node::NodeCore& core) {
+        core.write_app_stream(now, opened->connection, *opened->result, framed);
+        core.finish_app_stream(now, opened->connection, *opened->result);
+        return 0;
+      });
+    });
+    const auto dial = liar.connect(node.peer_id(), {at});
+    ASSERT_TRUE(scenario.world.run_until([&] { return liar.connected(dial) != nullptr; }, 1min));
+    scenario.world.run_for(5s);  // both have identified
+    liar.run([&](Instant now, node::NodeCore& core) {
+      return core.open_app_stream(now, liar.connected(dial)->result.value().connection, "/ipfs/id/push/1.0.0");
+    });
+    ASSERT_TRUE(scenario.world.run_until([&] { return pushes == 1; }, 1min));
+    scenario.world.run_for(5s);
+    liar.on_output({});
+  }
+  [[nodiscard]] static std::vector<Multiaddr> candidates(const Host& host) {
+    std::vector<Multiaddr> all;
+    for (const auto& one : host.snapshot().reachability.candidates) all.push_back(one.address);
+    return all;
+  }
+  static std::size_t times_told(const Host& host) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        host.events(), [](const auto& event) { return std::holds_alternative<dignet::ReachabilityChanged>(event); }));
+  }
+
   Scenario scenario{90};
+  Gateway* home = nullptr;  // of make_home_node()
   std::map<const Host*, std::uint64_t> dialled_before;
   std::size_t asked_liars = 0;  // how often
 };
@@ -322,6 +364,144 @@ TEST_F(ReachabilityScenarios, WhatIsKnownOutlivesTheBootstrapAndIsAskedAgain) {
   scenario.world.run_for(30s);
   EXPECT_EQ(verdict(node), Verdict::reachable);
   EXPECT_EQ(own_addresses(record(bootstrap)), std::vector{Multiaddr::tcp({k_home_outside, 4001})});
+}
+
+// Votes about where a node is seen cost nothing; they may add candidates, but take away nothing that was proven.
+TEST_F(ReachabilityScenarios, LiesAboutWhereANodeIsSeenTakeNothingAway) {
+  Host& bootstrap = make_bootstrap("bootstrap", "9.9.9.1:4001");
+  Host& node = make_home_node(Dependence::address_and_port_dependent, true);
+  const Multiaddr outside = Multiaddr::tcp({k_home_outside, 4001});
+  use(node, bootstrap);
+  publish(node);
+  ASSERT_EQ(wait(node), Verdict::reachable);
+  const std::size_t told_before = times_told(node);
+  const Multiaddr lie = Multiaddr::tcp(endpoint("5.5.5.5:4001"));
+  for (int i = 1; i <= 3; ++i) lie_about_address("7.7." + std::to_string(i) + ".1:4001", node, outside, lie);
+  EXPECT_THAT(candidates(node), ::testing::Contains(lie)) << "the votes have counted";
+  EXPECT_EQ(verdict(node), Verdict::reachable);
+  EXPECT_TRUE(node.run([](Instant /*now*/, node::NodeCore& core) { return core.has_public_roles(); }));
+  EXPECT_EQ(times_told(node), told_before);
+  EXPECT_EQ(own_addresses(record(bootstrap)), std::vector{outside});
+}
+
+// Votes fade after two hours.
+TEST_F(ReachabilityScenarios, AnAddressStaysProvenThoughNobodyNewComes) {
+  Host& bootstrap = make_bootstrap("bootstrap", "9.9.9.1:4001");
+  Host& node = make_home_node(Dependence::address_and_port_dependent, true);
+  const Multiaddr outside = Multiaddr::tcp({k_home_outside, 4001});
+  use(node, bootstrap);
+  publish(node);
+  ASSERT_EQ(wait(node), Verdict::reachable);
+  const std::size_t told_before = times_told(node);
+  scenario.world.run_for(5h);
+  Host& late = scenario.world.add_host({.name = "late", .endpoint = endpoint("6.6.6.6:4001")});
+  const auto dial = late.connect(node.peer_id(), {outside});
+  ASSERT_TRUE(scenario.world.run_until([&] { return late.connected(dial) != nullptr; }, 1min));
+  scenario.world.run_for(30s);
+  EXPECT_EQ(verdict(node), Verdict::reachable);
+  EXPECT_EQ(times_told(node), told_before);
+}
+
+TEST_F(ReachabilityScenarios, WhatAConnectedPeerSeesIsNotForgotten) {
+  Host& bootstrap = make_bootstrap("bootstrap", "9.9.9.1:4001");
+  Host& node = make_home_node(Dependence::address_and_port_dependent);
+  Host& neighbour = make_bootstrap("neighbour", "192.168.1.9:4001");
+  use(node, bootstrap);
+  publish(node);
+  ASSERT_EQ(wait(node), Verdict::unreachable);
+  scenario.world.run_for(5h);
+  const auto dial = node.connect(neighbour.peer_id(), {neighbour.address()});
+  ASSERT_TRUE(scenario.world.run_until([&] { return node.connected(dial) != nullptr; }, 1min));
+  scenario.world.run_for(10s);
+  EXPECT_THAT(candidates(node), ::testing::Contains(Multiaddr::tcp({k_home_outside, 4001})));
+}
+
+TEST_F(ReachabilityScenarios, ARefutedAddressTurnsTheRolesOffAndIsNoLongerPublished) {
+  Host& bootstrap = make_bootstrap("bootstrap", "9.9.9.1:4001");
+  Host& node = make_home_node(Dependence::address_and_port_dependent, true);
+  const auto has_roles = [&] {
+    return node.run([](Instant /*now*/, node::NodeCore& core) { return core.has_public_roles(); });
+  };
+  use(node, bootstrap);
+  publish(node);
+  ASSERT_EQ(wait(node), Verdict::reachable);
+  ASSERT_TRUE(has_roles());
+  home->remove_forward(4001);
+  ASSERT_TRUE(scenario.world.run_until([&] { return verdict(node) == Verdict::unreachable; }, 1h));
+  EXPECT_FALSE(has_roles());
+  scenario.world.run_for(30s);
+  const NodeRecord published = record(bootstrap);
+  EXPECT_THAT(own_addresses(published), ::testing::IsEmpty());
+  EXPECT_FALSE(published.addresses.empty()) << "it is reached through the relay";
+  EXPECT_FALSE(published.roles.has_all({static_cast<std::uint32_t>(NodeRole::relay)}));
+  EXPECT_FALSE(published.roles.has_all({static_cast<std::uint32_t>(NodeRole::autonat_server)}));
+}
+
+// Somebody in the same private network reaches the node; on the Internet that is nothing, and nobody's business.
+TEST_F(ReachabilityScenarios, WhoIsPublishedOnTheInternetSaysNothingOfItsPrivateNetwork) {
+  Host& bootstrap = make_bootstrap("bootstrap", "9.9.9.1:4001");
+  ASSERT_TRUE(bootstrap.run([](Instant now, node::NodeCore& core) {
+    core.set_autonat_server(now, false);
+    return true;
+  }));
+  Host& node = make_home_node(Dependence::address_and_port_dependent);
+  Host& neighbour = make_bootstrap("neighbour", "192.168.1.9:4001");
+  use(node, bootstrap);
+  publish(node);
+  const auto dial = node.connect(neighbour.peer_id(), {neighbour.address()});
+  ASSERT_TRUE(scenario.world.run_until([&] { return node.connected(dial) != nullptr; }, 1min));
+  scenario.world.run_for(1min);
+  EXPECT_GT(dialled(neighbour), 0U);
+  EXPECT_EQ(verdict(node), Verdict::unknown);
+  EXPECT_FALSE(node.run([](Instant /*now*/, node::NodeCore& core) { return core.has_public_roles(); }));
+  EXPECT_THAT(own_addresses(record(bootstrap)), ::testing::IsEmpty());
+}
+
+// All clients of a server behind a proxy seem to be the proxy.
+TEST_F(ReachabilityScenarios, AServerThatIsAnnouncedDialsNobodyInItsOwnNetwork) {
+  Host& bootstrap = make_bootstrap("bootstrap", "192.168.9.1:4001");
+  bootstrap.run([&](Instant now, node::NodeCore& core) {
+    core.set_addresses(now, {bootstrap.address()}, {Multiaddr::parse("/dns4/bootstrap.example/tcp/4001").value()});
+    return 0;
+  });
+  Host& node = make_node("192.168.9.2:4001");
+  use(node, bootstrap);
+  publish(node);
+  scenario.world.run_for(1min);
+  EXPECT_EQ(verdict(node), Verdict::unknown);
+  EXPECT_EQ(dialled(bootstrap), 0U);
+  EXPECT_GE(bootstrap.snapshot().dial_backs.requests.admitted, 1U);
+}
+
+// All connected peers are told of each change: they are not told at every one of many.
+TEST_F(ReachabilityScenarios, ManyChangesAreToldTogether) {
+  Host& node = make_node("8.8.8.8:4001");
+  const auto dial = scenario.fetcher.connect(node.peer_id(), {node.address()});
+  ASSERT_TRUE(scenario.world.run_until([&] { return scenario.fetcher.connected(dial) != nullptr; }, 1min));
+  scenario.world.run_for(10s);
+  const auto identified = [&] {
+    return std::ranges::count_if(scenario.fetcher.events(), [](const auto& event) {
+      return std::holds_alternative<dignet::PeerIdentified>(event);
+    });
+  };
+  const auto before = identified();
+  const auto change = [&](std::uint16_t port) {
+    node.run([&](Instant now, node::NodeCore& core) {
+      core.set_addresses(now, {node.address(), Multiaddr::tcp({k_home_outside, port})});
+      return 0;
+    });
+  };
+  change(1);
+  scenario.world.run_for(1s);
+  EXPECT_EQ(identified() - before, 1) << "the first one at once";
+  for (std::uint16_t port = 2; port < 30; ++port) {
+    change(port);
+    scenario.world.run_for(100ms);
+  }
+  scenario.world.run_for(10s);
+  EXPECT_EQ(identified() - before, 2);
+  const auto& last = std::get<dignet::PeerIdentified>(scenario.fetcher.events().back());
+  EXPECT_THAT(last.addresses, ::testing::Contains("/ip4/8.8.4.4/tcp/29")) << "the last one is not lost";
 }
 
 // A private network without the Internet: its addresses are all there are, and they are probed by those in it.

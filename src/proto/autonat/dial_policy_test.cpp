@@ -92,5 +92,15 @@ TEST_F(DialPolicyTest, DialsAPrivateAddressWhereTheClientWasSeenAndOnlyThere) {
   EXPECT_FALSE(dialable(Multiaddr::parse("/ip4/10.1.2.3/tcp/4001").value(), client, {}, {}));
 }
 
+// All clients of a server behind a proxy seem to be the proxy.
+TEST_F(DialPolicyTest, APublicServerDialsNoPrivateAddressWhoeverSeemsToBeThere) {
+  const DialPolicy policy{.is_public = true};
+  EXPECT_FALSE(allows("/ip4/10.1.2.3/tcp/4001", policy, "10.1.2.3"));
+  EXPECT_FALSE(allows("/ip4/127.0.0.1/tcp/22", policy, "127.0.0.1"));
+  EXPECT_FALSE(allows("/ip6/fd00::1/tcp/4001", policy, "fd00::1"));
+  EXPECT_TRUE(allows("/ip4/203.0.113.1/tcp/4001", policy, "203.0.113.1"));
+  EXPECT_TRUE(allows("/ip4/8.8.8.8/tcp/4001", policy, "10.1.2.3"));
+}
+
 }  // namespace
 }  // namespace dig::autonat

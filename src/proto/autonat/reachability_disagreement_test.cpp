@@ -34,9 +34,10 @@ class ReachabilityDisagreementTest : public ::testing::Test {
     return is_asked;
   }
   void succeed() {
-    EXPECT_TRUE(prober.handle_dial_back(
-        now,
-        {.nonce = question.request.nonce, .local = Endpoint::parse("192.168.1.2:4001").value(), .established = now}));
+    EXPECT_TRUE(prober.handle_dial_back(now, {.nonce = question.request.nonce,
+                                              .local = Endpoint::parse("192.168.1.2:4001").value(),
+                                              .remote = Endpoint::parse("1.0.0.1:5000").value(),
+                                              .established = now}));
     prober.handle_result(now, question.probe, DialResponse{ResponseStatus::ok, 0, DialStatus::ok}, 0);
     static_cast<void>(drain());
   }

@@ -41,7 +41,7 @@ void ReachabilityProber::set_candidates(Instant now, std::span<const Candidate> 
         std::ranges::find(before, candidate.address, [](const Address& address) { return address.candidate.address; });
     Address& address = addresses_.emplace_back();
     if (known != before.end()) {
-      address = std::move(*known);
+      address = std::exchange(*known, {});
     } else {
       address.interval = limits_.first_interval;
       address.next_round = now;
@@ -49,7 +49,17 @@ void ReachabilityProber::set_candidates(Instant now, std::span<const Candidate> 
     address.candidate = std::move(candidate);
     address.endpoint = endpoint;
   }
+  for (Address& address : before) {
+    const bool is_gone = find_address(address.candidate.address) == nullptr;
+    if (is_gone && address.verdict == Verdict::reachable) {
+      events_.push_back(AddressForgotten{std::move(address.candidate.address)});
+    }
+  }
   go_on(now);
+}
+
+void ReachabilityProber::set_narrowest_scope(Instant now, AddressScope scope) {
+  if (std::exchange(narrowest_, scope) != scope) go_on(now);
 }
 
 void ReachabilityProber::handle_network_changed(Instant now) {
@@ -117,12 +127,23 @@ bool ReachabilityProber::handle_dial_back(Instant now, const DialBackArrival& ar
 
 // "The client can verify the server did successfully dial an address of the same transport […] by checking the local
 // address of the connection" (Overview). Behind a port mapping the local port is another one; and a connection that
-// stood before the request was not made for it.
+// stood before the request was not made for it. Where others see us is proven only by what came from where they are: a
+// connection from inside, which need not have passed that address, would prove it too otherwise. A mapping is the word
+// of the owner or of the router, and some (of containers) put their own address in place of the caller's.
 bool ReachabilityProber::comes_as_awaited(const Probe& probe, const DialBackArrival& arrival) {
   const Address* const address = find_address(probe.address);
   if (address == nullptr || arrival.established < probe.started) return false;
-  if (address->candidate.source == CandidateSource::listening) return arrival.local == address->endpoint;
-  return arrival.local.address.family() == address->endpoint.address.family();
+  const IpAddress& own = address->endpoint.address;
+  switch (address->candidate.source) {
+    case CandidateSource::listening:
+      return arrival.local == address->endpoint;
+    case CandidateSource::observed:
+      if (!is_same_scope(arrival.remote.address, own)) return false;
+      break;
+    case CandidateSource::mapped:
+      break;
+  }
+  return arrival.local.address.family() == own.family();
 }
 
 void ReachabilityProber::handle_result(Instant now, ProbeId id, const Result<DialResponse>& result,
@@ -320,6 +341,7 @@ void ReachabilityProber::tell_reachability() {
 
 Verdict ReachabilityProber::reachability(IpFamily family) const {
   for (const AddressScope scope : {AddressScope::internet, AddressScope::local, AddressScope::loopback}) {
+    if (scope < narrowest_) break;
     const bool is_of_it = std::ranges::any_of(addresses_, [&](const Address& address) {
       return address.endpoint.address.family() == family && scope_of(address.endpoint.address) == scope &&
              (address.verdict != Verdict::unknown || !address.is_unanswered);

@@ -9,7 +9,9 @@
 // one address, so that a nonce speaks for one.
 //
 // An address is probed by servers of its own scope (address_scope.hpp): one of the Internet by those on the Internet, a
-// private one by those in private networks, loopback by loopback. Each other would see it from the wrong side.
+// private one by those in private networks, loopback by loopback. Each other would see it from the wrong side. Where
+// this node is asked for from a wider scope, narrower addresses are of no use, and say nothing about whether it is
+// reached.
 //
 // For the owner:
 //   - AskServer: open a dial-request stream to the server with a DialRequestClient, and report its end by
@@ -79,8 +81,12 @@ struct AddressRefuted {
   Multiaddr address;
   Confidence confidence;
 };
-// Of a family, in the widest scope of which something is known: reachable when one of its addresses is, unreachable
-// when all are of which anybody could say something.
+// It was confirmed, and is no candidate any more.
+struct AddressForgotten {
+  Multiaddr address;
+};
+// Of a family, in the widest scope of which something is known, and not below set_narrowest_scope(): reachable when one
+// of its addresses is, unreachable when all are of which anybody could say something.
 struct ReachabilityChanged {
   IpFamily family = IpFamily::v4;
   Verdict reachability = Verdict::unknown;
@@ -90,6 +96,7 @@ struct ReachabilityChanged {
 struct DialBackArrival {
   std::uint64_t nonce = 0;
   Endpoint local;            // our end of the connection it came on
+  Endpoint remote;           // and the other one
   Instant established;       // of that connection
   bool is_stranger = false;  // there is, and lately was, no other connection with its IP address
 };
@@ -132,7 +139,7 @@ class ReachabilityProber {
     Duration first_interval = 10min;
     Duration max_interval = 6h;
   };
-  using Event = std::variant<AskServer, AddressConfirmed, AddressRefuted, ReachabilityChanged>;
+  using Event = std::variant<AskServer, AddressConfirmed, AddressRefuted, AddressForgotten, ReachabilityChanged>;
 
   // `rng` must outlive the prober: nonces must be secret.
   ReachabilityProber(Rng& rng, const Limits& limits) : rng_(rng), limits_(limits), budget_(limits.dial_data_per_hour) {}
@@ -140,6 +147,8 @@ class ReachabilityProber {
 
   // All candidates there are. Known ones keep what is known; what is no TCP address of any scope is left out.
   void set_candidates(Instant now, std::span<const Candidate> candidates);
+  // Addresses of narrower scopes have no say in whether this node is reached. At first all have.
+  void set_narrowest_scope(Instant now, AddressScope scope);
   // Everything may be different now: every address is probed again.
   void handle_network_changed(Instant now);
   void add_server(Instant now, const PeerId& server, const IpAddress& remote);
@@ -228,6 +237,7 @@ class ReachabilityProber {
   std::vector<Probe> probes_;
   std::deque<Event> events_;
   std::map<IpFamily, Verdict> told_;
+  AddressScope narrowest_ = AddressScope::loopback;
   std::optional<Instant> next_question_;
   std::uint64_t next_probe_ = 0;
   std::uint64_t next_round_ = 0;

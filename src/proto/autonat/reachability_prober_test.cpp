@@ -43,6 +43,9 @@ class ReachabilityProberTest : public ::testing::Test {
       if (const auto* refuted = std::get_if<AddressRefuted>(&*event)) {
         story.push_back(refuted->address.to_string() + " refuted by " + text(refuted->confidence));
       }
+      if (const auto* forgotten = std::get_if<AddressForgotten>(&*event)) {
+        story.push_back(forgotten->address.to_string() + " forgotten");
+      }
       if (const auto* changed = std::get_if<ReachabilityChanged>(&*event)) {
         story.push_back(std::string(changed->family == IpFamily::v4 ? "v4 " : "v6 ") +
                         (changed->reachability == Verdict::reachable     ? "reachable"
@@ -65,6 +68,7 @@ class ReachabilityProberTest : public ::testing::Test {
     const bool is_v6 = question.request.addresses.front() == k_v6;
     return {.nonce = question.request.nonce,
             .local = Endpoint::parse(is_v6 ? "[2a00::8]:4001" : "192.168.1.2:4001").value(),
+            .remote = Endpoint::parse(is_v6 ? "[2a00::1]:5000" : "1.0.0.1:5000").value(),
             .established = now};
   }
   bool dial_back(const DialBackArrival& what) {
@@ -307,6 +311,26 @@ TEST_F(ReachabilityProberTest, ADialBackOfTheOtherFamilyProvesNothing) {
   EXPECT_TRUE(dial_back(arrival(question)));
 }
 
+TEST_F(ReachabilityProberTest, WhereOthersSeeUsIsProvenByWhatComesFromThereOnly) {
+  set({{k_mapped, CandidateSource::observed}});
+  add_servers(1);
+  const AskServer question = take();
+  DialBackArrival inside = arrival(question);
+  for (const char* remote : {"192.168.1.9:5000", "127.0.0.1:5000", "169.254.1.1:5000"}) {
+    inside.remote = Endpoint::parse(remote).value();
+    EXPECT_FALSE(dial_back(inside)) << remote;
+  }
+  EXPECT_TRUE(dial_back(arrival(question)));
+}
+
+TEST_F(ReachabilityProberTest, AMappingMayHideTheCaller) {
+  set_one();
+  add_servers(1);
+  DialBackArrival mapped = arrival(take());
+  mapped.remote = Endpoint::parse("172.17.0.1:5000").value();
+  EXPECT_TRUE(dial_back(mapped));
+}
+
 TEST_F(ReachabilityProberTest, AListeningAddressMustBeTheOneThatWasReached) {
   set({{k_v6, CandidateSource::listening}});
   add_servers(1);
@@ -494,7 +518,36 @@ TEST_F(ReachabilityProberTest, AnAddressThatIsGoneIsForgotten) {
   for (int i = 0; i < 2; ++i) succeed(take());
   EXPECT_THAT(told(), ElementsAre("/ip4/8.8.8.8/tcp/4001 confirmed by 2", "v4 reachable"));
   set({});
+  EXPECT_THAT(told(), ElementsAre("/ip4/8.8.8.8/tcp/4001 forgotten", "v4 unknown"));
+}
+
+TEST_F(ReachabilityProberTest, ThatOneOfTwoProvenAddressesIsGoneIsTold) {
+  const Candidate mapped{k_mapped, CandidateSource::mapped};
+  set({mapped, {Multiaddr::parse("/ip4/8.8.4.4/tcp/4001").value(), CandidateSource::mapped}});
+  add_servers(2);
+  while (!asked.empty()) {
+    succeed(take());
+    pass(6s);
+  }
+  EXPECT_EQ(told().size(), 3u);
+  set({mapped});
+  EXPECT_THAT(told(), ElementsAre("/ip4/8.8.4.4/tcp/4001 forgotten"));
+  set({mapped});
+  EXPECT_THAT(told(), IsEmpty());
+}
+
+TEST_F(ReachabilityProberTest, NarrowerAddressesHaveNoSayWhereTheNodeIsAskedForFromFurtherAway) {
+  set({{Multiaddr::parse("/ip4/192.168.1.2/tcp/4001").value(), CandidateSource::listening}});
+  add_server("192.168.1.9");
+  succeed(take());
+  EXPECT_EQ(prober.snapshot().v4, Verdict::reachable);
+  EXPECT_EQ(told().size(), 2u);
+  prober.set_narrowest_scope(now, AddressScope::internet);
+  drain();
   EXPECT_THAT(told(), ElementsAre("v4 unknown"));
+  prober.set_narrowest_scope(now, AddressScope::local);
+  drain();
+  EXPECT_THAT(told(), ElementsAre("v4 reachable"));
 }
 
 TEST_F(ReachabilityProberTest, AFamilyIsAsReachableAsItsBestAddress) {

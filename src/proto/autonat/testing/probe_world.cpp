@@ -358,8 +358,12 @@ DialBackOutcome ProbeWorld::dial(const PeerId& server, const Multiaddr& address,
 }
 
 bool ProbeWorld::arrive(std::uint64_t nonce, const Multiaddr& address, Instant established) {
-  return prober_.handle_dial_back(
-      now, {.nonce = nonce, .local = local_of(address), .established = established, .is_stranger = false});
+  const bool is_v6 = address.has(Protocol::ip6);
+  return prober_.handle_dial_back(now, {.nonce = nonce,
+                                        .local = local_of(address),
+                                        .remote = Endpoint::parse(is_v6 ? "[2a00::1]:5000" : "1.0.0.1:5000").value(),
+                                        .established = established,
+                                        .is_stranger = false});
 }
 
 void ProbeWorld::check_confirmed(const AddressConfirmed& confirmed) {
