@@ -1,108 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proto/autonat/reachability_prober.hpp"
-
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
-#include "wire/identity.hpp"
+#include "proto/autonat/testing/prober_fixture.hpp"
 
 namespace dig::autonat {
 namespace {
 
+using namespace testing;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-const Multiaddr k_mapped = Multiaddr::parse("/ip4/8.8.8.8/tcp/4001").value();
-const Multiaddr k_v6 = Multiaddr::parse("/ip6/2a00::8/tcp/4001").value();
-const DialResponse k_dialled{ResponseStatus::ok, 0, DialStatus::ok};
-const DialResponse k_failed{ResponseStatus::ok, 0, DialStatus::dial_error};
-
-class ReachabilityProberTest : public ::testing::Test {
- protected:
-  PeerId add_server(const std::string& address) {
-    const PeerId peer = Identity::generate(keys).peer_id();
-    prober.add_server(now, peer, IpAddress::parse(address).value());
-    drain();
-    return peer;
-  }
-  // 1.0.0.1, 1.0.0.2, …
-  void add_servers(int count) {
-    for (int i = 1; i <= count; ++i) add_server("1.0.0." + std::to_string(i));
-  }
-  void set(std::vector<Candidate> candidates) {
-    prober.set_candidates(now, candidates);
-    drain();
-  }
-  void set_one() { set({{k_mapped, CandidateSource::mapped}}); }
-  void drain() {
-    while (auto event = prober.poll_event()) {
-      if (auto* question = std::get_if<AskServer>(&*event)) asked.push_back(std::move(*question));
-      if (const auto* confirmed = std::get_if<AddressConfirmed>(&*event)) {
-        story.push_back(confirmed->address.to_string() + " confirmed by " + text(confirmed->confidence));
-      }
-      if (const auto* refuted = std::get_if<AddressRefuted>(&*event)) {
-        story.push_back(refuted->address.to_string() + " refuted by " + text(refuted->confidence));
-      }
-      if (const auto* forgotten = std::get_if<AddressForgotten>(&*event)) {
-        story.push_back(forgotten->address.to_string() + " forgotten");
-      }
-      if (const auto* changed = std::get_if<ReachabilityChanged>(&*event)) {
-        story.push_back(std::string(changed->family == IpFamily::v4 ? "v4 " : "v6 ") +
-                        (changed->reachability == Verdict::reachable     ? "reachable"
-                         : changed->reachability == Verdict::unreachable ? "unreachable"
-                                                                         : "unknown"));
-      }
-    }
-  }
-  static std::string text(const Confidence& confidence) {
-    return std::to_string(confidence.servers) + (confidence.has_stranger ? " and a stranger" : "");
-  }
-  std::vector<std::string> told() { return std::exchange(story, {}); }
-  AskServer take() {
-    EXPECT_FALSE(asked.empty());
-    AskServer question = asked.front();
-    asked.erase(asked.begin());
-    return question;
-  }
-  DialBackArrival arrival(const AskServer& question) const {
-    const bool is_v6 = question.request.addresses.front() == k_v6;
-    return {.nonce = question.request.nonce,
-            .local = Endpoint::parse(is_v6 ? "[2a00::8]:4001" : "192.168.1.2:4001").value(),
-            .remote = Endpoint::parse(is_v6 ? "[2a00::1]:5000" : "1.0.0.1:5000").value(),
-            .established = now};
-  }
-  bool dial_back(const DialBackArrival& what) {
-    const bool is_awaited = prober.handle_dial_back(now, what);
-    drain();
-    return is_awaited;
-  }
-  void respond(const AskServer& question, const Result<DialResponse>& response, std::uint64_t dial_data = 0) {
-    prober.handle_result(now, question.probe, response, dial_data);
-    drain();
-  }
-  void succeed(const AskServer& question) {
-    EXPECT_TRUE(dial_back(arrival(question)));
-    respond(question, k_dialled);
-  }
-  void pass(Duration time) {
-    const Instant end = now + time;
-    while (prober.next_timeout() && *prober.next_timeout() <= end) {
-      ASSERT_GE(*prober.next_timeout(), now);
-      now = *prober.next_timeout();
-      prober.handle_timeout(now);
-      ASSERT_TRUE(!prober.next_timeout() || *prober.next_timeout() > now) << "the loop would spin";
-      drain();
-    }
-    now = end;
-  }
-
-  SeededRng keys{7};
-  SeededRng rng{1};
-  Instant now{1h};
-  ReachabilityProber prober{rng};
-  std::vector<AskServer> asked;
-  std::vector<std::string> story;
-};
+using ReachabilityProberTest = ProberFixture;
 
 TEST_F(ReachabilityProberTest, ThreeServersConfirmAnAddress) {
   set_one();
@@ -272,88 +180,6 @@ TEST_F(ReachabilityProberTest, WhatArrivedCountsWhateverTheServerSays) {
     respond(question, response);
     EXPECT_THAT(told(), ElementsAre("/ip4/8.8.8.8/tcp/4001 confirmed by 1", "v4 reachable"));
   }
-}
-
-TEST_F(ReachabilityProberTest, NoncesThatNobodyAwaitsAreRefused) {
-  set_one();
-  add_servers(1);
-  const AskServer question = take();
-  DialBackArrival wrong = arrival(question);
-  ++wrong.nonce;
-  EXPECT_FALSE(dial_back(wrong));
-  EXPECT_TRUE(dial_back(arrival(question)));
-  EXPECT_FALSE(dial_back(arrival(question))) << "each is good once";
-  respond(question, k_dialled);
-  EXPECT_FALSE(dial_back(arrival(question))) << "and not after its time";
-  EXPECT_EQ(prober.snapshot().unwanted_dial_backs, 3u);
-}
-
-TEST_F(ReachabilityProberTest, AConnectionThatStoodBeforeProvesNothing) {
-  set_one();
-  add_servers(1);
-  const AskServer question = take();
-  DialBackArrival old = arrival(question);
-  old.established = now - 1ns;
-  EXPECT_FALSE(dial_back(old));
-  respond(question, k_dialled);
-  pass(5s);
-  EXPECT_EQ(prober.snapshot().lies, 1u);
-  EXPECT_THAT(told(), IsEmpty());
-}
-
-TEST_F(ReachabilityProberTest, ADialBackOfTheOtherFamilyProvesNothing) {
-  set({{k_v6, CandidateSource::observed}});
-  add_servers(1);
-  const AskServer question = take();
-  DialBackArrival other = arrival(question);
-  other.local = Endpoint::parse("192.168.1.2:4001").value();
-  EXPECT_FALSE(dial_back(other));
-  EXPECT_TRUE(dial_back(arrival(question)));
-}
-
-TEST_F(ReachabilityProberTest, WhereOthersSeeUsIsProvenByWhatComesFromThereOnly) {
-  set({{k_mapped, CandidateSource::observed}});
-  add_servers(1);
-  const AskServer question = take();
-  DialBackArrival inside = arrival(question);
-  for (const char* remote : {"192.168.1.9:5000", "127.0.0.1:5000", "169.254.1.1:5000"}) {
-    inside.remote = Endpoint::parse(remote).value();
-    EXPECT_FALSE(dial_back(inside)) << remote;
-  }
-  EXPECT_TRUE(dial_back(arrival(question)));
-}
-
-TEST_F(ReachabilityProberTest, AMappingMayHideTheCaller) {
-  set_one();
-  add_servers(1);
-  DialBackArrival mapped = arrival(take());
-  mapped.remote = Endpoint::parse("172.17.0.1:5000").value();
-  EXPECT_TRUE(dial_back(mapped));
-}
-
-TEST_F(ReachabilityProberTest, AListeningAddressMustBeTheOneThatWasReached) {
-  set({{k_v6, CandidateSource::listening}});
-  add_servers(1);
-  const AskServer question = take();
-  DialBackArrival other = arrival(question);
-  other.local = Endpoint::parse("[2a00::9]:4001").value();
-  EXPECT_FALSE(dial_back(other));
-  other.local = Endpoint::parse("[2a00::8]:4002").value();
-  EXPECT_FALSE(dial_back(other));
-  EXPECT_TRUE(dial_back(arrival(question)));
-}
-
-TEST_F(ReachabilityProberTest, SaysWhetherAStrangerGotThrough) {
-  set_one();
-  add_servers(3);
-  succeed(take());
-  AskServer question = take();
-  DialBackArrival stranger = arrival(question);
-  stranger.is_stranger = true;
-  EXPECT_TRUE(dial_back(stranger));
-  respond(question, k_dialled);
-  succeed(take());
-  EXPECT_THAT(told(), ElementsAre("/ip4/8.8.8.8/tcp/4001 confirmed by 3 and a stranger", "v4 reachable"));
 }
 
 TEST_F(ReachabilityProberTest, ServersThatDoNotServeRestAndSayNothing) {
