@@ -73,43 +73,16 @@ class ReachabilityService::Receiver final : public AnswerStream<autonat::DialBac
 
 void ReachabilityService::handle_link_made(Instant now, const PeerLink& link) {
   made_[link.id()] = now;
-  ++contact(now, link.path().remote.address).open;
+  contacts_.handle_opened(now, link.path().remote.address);
 }
 
 void ReachabilityService::handle_link_closed(Instant now, const PeerLink& link) {
   if (made_.erase(link.id()) == 0) return;
-  Contact& known = contact(now, link.path().remote.address);
-  if (known.open > 0) --known.open;
-  known.until = std::max(known.until, now + contact_memory);
+  contacts_.handle_closed(now, link.path().remote.address);
   if (link.is_established() && host_.find_direct_link(link.peer(), link.id()) == nullptr) {
     prober_.remove_server(now, link.peer());
     drain();
   }
-}
-
-void ReachabilityService::note_contact(Instant now, const IpAddress& address) {
-  Contact& known = contact(now, address);
-  known.until = std::max(known.until, now + contact_memory);
-}
-
-// Beyond the limit the one that is forgotten soonest goes, never one with a connection: those are bounded elsewhere.
-ReachabilityService::Contact& ReachabilityService::contact(Instant now, const IpAddress& address) {
-  if (contacts_.size() >= max_contacts && !contacts_.contains(address)) {
-    std::erase_if(contacts_, [&](const auto& entry) { return entry.second.open == 0 && entry.second.until <= now; });
-    while (contacts_.size() >= max_contacts) {
-      const auto soonest = std::ranges::min_element(
-          contacts_, {}, [](const auto& entry) { return std::pair(entry.second.open > 0, entry.second.until); });
-      if (soonest->second.open > 0) break;
-      contacts_.erase(soonest);
-    }
-  }
-  return contacts_[address];
-}
-
-// The connection that has come from there is the only one.
-bool ReachabilityService::is_stranger(Instant now, const IpAddress& address) const {
-  const auto known = contacts_.find(address);
-  return known == contacts_.end() || (known->second.open <= 1 && known->second.until <= now);
 }
 
 void ReachabilityService::handle_identified(Instant now, const PeerLink& link, const Identify& message) {
@@ -142,10 +115,11 @@ bool ReachabilityService::handle_nonce(Instant now, ConnectionId connection, std
   PeerLink* const link = host_.find_link(connection);
   const auto made = made_.find(connection);
   if (link == nullptr || made == made_.end()) return false;
-  const bool is_awaited = prober_.handle_dial_back(now, {.nonce = nonce,
-                                                         .local = link->path().local,
-                                                         .established = made->second,
-                                                         .is_stranger = is_stranger(now, link->path().remote.address)});
+  const bool is_awaited =
+      prober_.handle_dial_back(now, {.nonce = nonce,
+                                     .local = link->path().local,
+                                     .established = made->second,
+                                     .is_stranger = contacts_.is_stranger(now, link->path().remote.address)});
   drain();
   return is_awaited;
 }

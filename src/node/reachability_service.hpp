@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "node/contacts.hpp"
 #include "node/outputs.hpp"
 #include "node/peer_link.hpp"
 #include "node/stream_handler.hpp"
@@ -33,10 +34,6 @@ class ReachabilityHost : public virtual OutputSink {
 
 class ReachabilityService {
  public:
-  // A NAT that was told by a packet of ours that somebody is welcome may remember it for so long after the end of their
-  // connection (RFC 5382 REQ-5: not less than 4 minutes). Until then he is no stranger.
-  static constexpr Duration contact_memory = 4min;
-  static constexpr std::size_t max_contacts = 4096;
   static constexpr std::size_t max_guessed_ports = 4;
 
   struct Limits {
@@ -55,7 +52,7 @@ class ReachabilityService {
   void handle_identified(Instant now, const PeerLink& link, const Identify& message);
   void handle_link_closed(Instant now, const PeerLink& link);
   // This node has sent something to the address, or is about to.
-  void note_contact(Instant now, const IpAddress& address);
+  void note_contact(Instant now, const IpAddress& address) { contacts_.note(now, address); }
   // For inbound streams. nullptr: a connection that proves nothing.
   [[nodiscard]] std::unique_ptr<StreamHandler> make_dial_back_handler(Instant now, const PeerLink& link);
 
@@ -80,10 +77,6 @@ class ReachabilityService {
  private:
   class Question;
   class Receiver;
-  struct Contact {
-    std::size_t open = 0;  // connections
-    Instant until{};       // somebody welcome, though no connection is open
-  };
 
   [[nodiscard]] bool handle_nonce(Instant now, ConnectionId connection, std::uint64_t nonce);
   void handle_answer(Instant now, autonat::ProbeId probe, const Result<autonat::DialResponse>& result,
@@ -94,8 +87,6 @@ class ReachabilityService {
   void drain();
   void ask(Instant now, const autonat::AskServer& question);
   void tell();
-  [[nodiscard]] bool is_stranger(Instant now, const IpAddress& address) const;
-  [[nodiscard]] Contact& contact(Instant now, const IpAddress& address);
 
   ReachabilityHost& host_;
   autonat::ObservedAddresses observed_;
@@ -104,7 +95,7 @@ class ReachabilityService {
   std::vector<Multiaddr> announced_;
   std::set<Endpoint> endpoints_;  // of listening_
   std::map<ConnectionId, Instant> made_;
-  std::map<IpAddress, Contact> contacts_;
+  Contacts contacts_;
   std::map<IpFamily, dignet::ReachabilityChanged> told_;
   std::deque<autonat::AskServer> questions_;  // at most one a probe
   bool has_changed_ = false;
