@@ -143,6 +143,13 @@ void ReachabilityService::set_addresses(Instant now, std::vector<Multiaddr> list
   update_candidates(now);
 }
 
+void ReachabilityService::handle_network_changed(Instant now, std::vector<Multiaddr> listening,
+                                                 std::vector<Multiaddr> announced) {
+  set_addresses(now, std::move(listening), std::move(announced));
+  prober_.handle_network_changed(now);
+  drain();
+}
+
 void ReachabilityService::update_candidates(Instant now) {
   if (is_stopped_) return;
   prober_.set_candidates(now, candidates(now));

@@ -47,6 +47,8 @@ class ReachabilityService {
 
   // `listening`: of the interfaces, with ports. `announced`: what the owner says instead; empty: nothing.
   void set_addresses(Instant now, std::vector<Multiaddr> listening, std::vector<Multiaddr> announced);
+  // The same when this machine may be somewhere else: what is known is asked again at once.
+  void handle_network_changed(Instant now, std::vector<Multiaddr> listening, std::vector<Multiaddr> announced);
   // A connection that is no circuit stands, or is about to; nobody is known on it yet.
   void handle_link_made(Instant now, const PeerLink& link);
   void handle_identified(Instant now, const PeerLink& link, const Identify& message);
