@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sides of AutoNAT v2 that dial: fed with any bytes, answered at any time. What they give back is that they dial
-// nothing that is private, nothing elsewhere that was not paid for, and that their place is free when they are over.
+// nothing that is private, nothing elsewhere that was not paid for, and that their places are free when they are over.
 #include "base/address_class.hpp"
 #include "input.hpp"
 #include "proto/autonat/dial_back_helper.hpp"
@@ -27,7 +27,8 @@ class Run {
       step(input_.byte());
       drain();
       const bool is_over = has_failed_ || machine_.is_done();
-      require(!is_over || (!machine_.next_timeout() && book_.snapshot().running == 0));
+      const RequestBook::Status held = book_.snapshot();
+      require(!is_over || (!machine_.next_timeout() && held.running == 0 && held.reading == 0));
     }
   }
 

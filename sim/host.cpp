@@ -152,6 +152,14 @@ void Host::stop(bool says_so) {
   disk_.close_all_partials();
 }
 
+void Host::move_to(const Endpoint& endpoint) {
+  network_.stop_listening(spec_.endpoint);
+  spec_.endpoint = endpoint;
+  network_.listen(*this, spec_.endpoint);
+  core_->handle_network_changed(local_now(), {address()});
+  pump();
+}
+
 // --- sockets ----------------------------------------------------------------------------------------------------
 
 void Host::handle_accepted(SocketId socket, const Endpoint& local, const Endpoint& remote) {

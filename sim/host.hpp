@@ -18,7 +18,7 @@ namespace dig::sim {
 
 struct HostSpec {
   std::string name;
-  Endpoint endpoint;         // where it listens
+  Endpoint endpoint;         // where it listens, until it moves
   Duration clock_origin{0};  // its monotonic clock shows this at the beginning of the world
   Duration disk_latency = 100us;
   Duration disk_jitter = 400us;
@@ -79,6 +79,8 @@ class Host final : private SocketOwner {
   // The machine is off: nobody is told.
   void lose_power();
   void restart();
+  // The machine is in another network, and listens there from now on; its connections are left to the test.
+  void move_to(const Endpoint& endpoint);
   [[nodiscard]] bool is_running() const noexcept { return core_ != nullptr; }
 
   [[nodiscard]] node::NodeStatus snapshot() const { return core_->snapshot(); }

@@ -74,7 +74,7 @@ struct PeerDisconnected {
   std::string peer_id;
   Error reason;
 };
-struct ListenAddressesChanged {  // relayed ones among them
+struct ListenAddressesChanged {  // at a relay, or because this machine has others; all there are now
   std::vector<std::string> addresses;
 };
 struct ReservationLost {  // a relay is not kept any more

@@ -9,6 +9,7 @@
 #include "cli/format.hpp"
 #include "cli/report.hpp"
 #include "cli/serving.hpp"
+#include "cli/serving_hint.hpp"
 #include "cli/session.hpp"
 #include "cli/turn_relay_flags.hpp"
 #include "service/bootstrap_pages.hpp"
@@ -28,17 +29,6 @@ struct BootstrapFlags {
   std::string redis;
   TurnRelayFlags turn{.is_bootstrap = true};
 };
-
-// The address that others are most likely to reach: what the owner has named, else the first one that is not loopback.
-std::string best_address(const service::json::object& ready) {
-  const auto addresses = texts_of(ready, "addresses");
-  const auto is_elsewhere = [](const std::string& address) {
-    return !address.starts_with("/ip4/127.") && !address.starts_with("/ip6/::1/");
-  };
-  const auto best = std::ranges::find_if(addresses, is_elsewhere);
-  if (best != addresses.end()) return *best;
-  return addresses.empty() ? std::string() : addresses.front();
-}
 
 void print_hint(Context& context, service::Backend& /*backend*/, const service::json::object& ready) {
   const std::string address = printable(best_address(ready));

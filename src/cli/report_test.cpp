@@ -5,8 +5,6 @@
 
 #include <boost/json/array.hpp>
 
-#include "cli/serving_hint.hpp"
-
 namespace dig::cli {
 namespace {
 
@@ -59,15 +57,6 @@ TEST(Report, MembersOfOtherTypesCountAsAbsent) {
   EXPECT_EQ(number_of(object, "fraction"), 0U);
   EXPECT_EQ(number_of(object, "absent"), 0U);
   EXPECT_DOUBLE_EQ(decimal_of(object, "fraction"), 1.5);
-}
-
-TEST(ServingHint, PrefersAnAddressThatOthersCanUse) {
-  const json::object node{{"addresses", json::array{"/ip4/127.0.0.1/tcp/4001/p2p/P", "/ip4/192.0.2.7/tcp/4001/p2p/P",
-                                                    "/ip4/192.0.2.8/tcp/4001/p2p/P"}}};
-  EXPECT_EQ(fetch_command(node, "URN"), "dignet get --peer /ip4/192.0.2.7/tcp/4001/p2p/P URN");
-  EXPECT_EQ(fetch_command({{"addresses", json::array{"/ip6/::1/tcp/1/p2p/P"}}}, "URN"),
-            "dignet get --peer /ip6/::1/tcp/1/p2p/P URN");
-  EXPECT_EQ(fetch_command({}, "URN"), "");
 }
 
 }  // namespace

@@ -2,32 +2,37 @@
 #include "cli/serving_hint.hpp"
 
 #include <algorithm>
-#include <array>
-#include <boost/json/array.hpp>
-#include <boost/json/value.hpp>
+#include <tuple>
 
 #include "cli/format.hpp"
+#include "cli/report.hpp"
+#include "proto/autonat/address_scope.hpp"
+#include "wire/multiaddr.hpp"
 
 namespace dig::cli {
 namespace {
 
-bool is_local_only(std::string_view address) {
-  constexpr std::array<std::string_view, 3> k_local = {"/ip4/127.", "/ip6/::1/", "/ip6/fe80"};
-  return std::ranges::any_of(k_local, [address](std::string_view prefix) { return address.starts_with(prefix); });
+// Greater is better.
+std::tuple<bool, bool, autonat::AddressScope, bool> reach_of(const std::string& text) {
+  const auto address = Multiaddr::parse(text);
+  if (!address) return {};
+  const auto ip = IpAddress::parse(address->host());
+  if (!ip) return {true, true, {}, false};  // a name
+  const autonat::AddressScope scope = autonat::scope_of(*ip);
+  return {false, scope != autonat::AddressScope::loopback, scope, ip->is_v4()};
 }
 
 }  // namespace
 
+std::string best_address(const boost::json::object& node) {
+  const auto addresses = texts_of(node, "addresses");
+  const auto best = std::ranges::max_element(addresses, {}, reach_of);  // the first of equals
+  return best == addresses.end() ? std::string() : *best;
+}
+
 std::string fetch_command(const boost::json::object& node, const std::string& urn) {
-  const boost::json::value* addresses = node.if_contains("addresses");
-  if (addresses == nullptr || !addresses->is_array()) return {};
-  std::string chosen;
-  for (const boost::json::value& value : addresses->get_array()) {
-    if (!value.is_string()) continue;
-    const std::string address(value.get_string());
-    if (chosen.empty() || (is_local_only(chosen) && !is_local_only(address))) chosen = address;
-  }
-  return chosen.empty() ? std::string() : "dignet get --peer " + printable(chosen) + " " + printable(urn);
+  const std::string address = best_address(node);
+  return address.empty() ? std::string() : "dignet get --peer " + printable(address) + " " + printable(urn);
 }
 
 }  // namespace dig::cli

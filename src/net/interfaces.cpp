@@ -26,7 +26,8 @@ std::vector<InterfaceAddress> interface_addresses() {
     std::memcpy(address.mutable_get(), item->ifa_addr, family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
     addresses.push_back({.interface = item->ifa_name,
                          .address = address.endpoint().address,
-                         .is_loopback = (item->ifa_flags & IFF_LOOPBACK) != 0});
+                         .is_loopback = (item->ifa_flags & IFF_LOOPBACK) != 0,
+                         .is_running = (item->ifa_flags & IFF_RUNNING) != 0});
   }
   return addresses;
 }

@@ -13,6 +13,8 @@ struct InterfaceAddress {
   std::string interface;  // "eth0"
   IpAddress address;      // with its scope where link-local
   bool is_loopback = false;
+  bool is_running = false;  // its link carries something (netdevice(7), IFF_RUNNING)
+  friend auto operator<=>(const InterfaceAddress&, const InterfaceAddress&) = default;
 };
 
 // Of the interfaces that are up, in the system's order; empty when the system does not say.

@@ -198,6 +198,7 @@ void NodeShell::stop() {
     // What was written and the goodbyes first; what a peer does not take in time is aborted with the transports.
     loop_->post([this] {
       const Instant now = monotonic_now();
+      network_watch_.reset();  // nothing is asked or told any more
       core_->close_all(now);
       pump(now);
       streams_->drain(k_goodbye, [this] {
@@ -223,6 +224,7 @@ void NodeShell::stop() {
 }
 
 void NodeShell::end_ports() {
+  network_watch_.reset();
   end_turn();
   turn_.reset();
   datagrams_.reset();

@@ -3,8 +3,8 @@
 // the TURN shard on it, and a pool of workers for disk and hashing. Carries out what the core asks for and hands every
 // other output on as a fact.
 //
-// Thread-safety: post(), set_tls(), ports() and stop() may be called from any thread; everything else belongs to the
-// loop.
+// Thread-safety: post(), set_tls(), ports(), addresses() and stop() may be called from any thread; everything else
+// belongs to the loop.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "net/directory_keeper.hpp"
 #include "net/directory_sharing.hpp"
 #include "net/loop.hpp"
+#include "net/network_watch.hpp"
 #include "net/node_turn.hpp"
 #include "net/port_datagrams.hpp"
 #include "net/port_manager.hpp"
@@ -143,8 +145,8 @@ class NodeShell final : private PortOwner {
   void close_partial(node::PartialId id) { partials_.erase(id); }
 
   [[nodiscard]] std::vector<PortStatus> ports() const { return port_manager_.snapshot(); }
-  // Ends in /p2p/<peer id>; what is announced, or where the node listens.
-  [[nodiscard]] const std::vector<Multiaddr>& addresses() const noexcept { return addresses_; }
+  // Any thread. Ends in /p2p/<peer id>; what is announced, or where the node listens.
+  [[nodiscard]] std::vector<Multiaddr> addresses() const;
 
  private:
   NodeShell(const Identity& identity, store::LocalStore& store) : identity_(identity), store_(store) {}
@@ -154,8 +156,13 @@ class NodeShell final : private PortOwner {
   [[nodiscard]] Result<void> bind(const ShellOptions& options);
   void bind_extra(std::uint16_t port);
   void make_turn(const ShellOptions& options, std::size_t max_streams);
-  [[nodiscard]] std::vector<Multiaddr> listening_addresses(const ShellOptions& options) const;
-  void find_addresses(const ShellOptions& options);
+  struct Addresses {
+    std::vector<Multiaddr> listening;
+    std::vector<Multiaddr> announced;
+  };
+  [[nodiscard]] std::vector<Multiaddr> listening_addresses() const;
+  [[nodiscard]] Addresses find_addresses();
+  void handle_network_changed(Instant now);
   void allow_hosts();
   void end_ports();
   // node_shell_turn.cpp
@@ -196,7 +203,16 @@ class NodeShell final : private PortOwner {
   crypto::SystemRng rng_;
   PortManager port_manager_;
   std::vector<PortLease> leases_;
-  std::vector<Multiaddr> addresses_;
+  // What the owner says of its addresses: the fields of ShellOptions with these names.
+  struct AddressOptions {
+    std::vector<Multiaddr> announce_addresses;
+    std::string domain;
+    std::vector<IpAddress> public_ips;
+    bool announces_websocket = true;
+    bool announces_secure_websocket = false;  // others believe the certificate
+  } address_options_;
+  mutable std::mutex addresses_mutex_;
+  std::vector<Multiaddr> addresses_;  // guarded by it
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<node::NodeCore> core_;
   std::shared_ptr<const turn::CredentialSource> turn_credentials_;
@@ -212,6 +228,7 @@ class NodeShell final : private PortOwner {
   std::vector<Error> warnings_;  // until there is somebody to be told
   std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<Timer> timer_;
+  std::unique_ptr<NetworkWatch> network_watch_;
   std::unique_ptr<WorkerPool> pool_;
   std::unique_ptr<WorkerPool> long_jobs_;
   std::atomic<bool> is_stopping_ = false;

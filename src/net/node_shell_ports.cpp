@@ -46,13 +46,13 @@ std::string_view suffix_of(Multiaddr::Carrier carrier) {
 }
 
 // Where others dial: what the owner says in place of the interfaces' addresses, once a port, whatever it stands on.
-std::vector<Endpoint> endpoints_of(const ShellOptions& options, const std::vector<Endpoint>& listening,
+std::vector<Endpoint> endpoints_of(const std::vector<IpAddress>& public_ips, const std::vector<Endpoint>& listening,
                                    const std::set<std::uint16_t>& ports) {
   std::vector<Endpoint> endpoints;
   for (const std::uint16_t port : ports) {
-    for (const IpAddress& ip : options.public_ips) endpoints.push_back({ip, port});
+    for (const IpAddress& ip : public_ips) endpoints.push_back({ip, port});
   }
-  if (!options.public_ips.empty()) return endpoints;
+  if (!public_ips.empty()) return endpoints;
   const auto interfaces = interface_addresses();
   for (const Endpoint& bound : listening) {
     std::ranges::copy(dialable_endpoints(bound, interfaces), std::back_inserter(endpoints));
@@ -93,8 +93,13 @@ Result<void> NodeShell::prepare_ports(const ShellOptions& options, std::size_t m
     streams_->set_tls(tls.stream);
     turn_->set_tls({.stream = nullptr, .datagram = tls.datagram});
     DIG_CHECK(bind(options));
+    // Before the addresses are looked up: none is missed.
+    network_watch_ = std::make_unique<NetworkWatch>(*loop_, [this](Instant now) { handle_network_changed(now); });
   }
-  find_addresses(options);
+  address_options_ = {options.announce_addresses, options.domain, options.public_ips, options.announces_websocket,
+                      options.announces_websocket && !options.tls_certificates.empty()};
+  auto [listening, announced] = find_addresses();
+  core_->set_addresses(monotonic_now(), std::move(listening), std::move(announced));
   allow_hosts();
   return {};
 }
@@ -152,42 +157,57 @@ void NodeShell::bind_extra(std::uint16_t port) {
   leases_.push_back(*std::move(lease));
 }
 
-std::vector<Multiaddr> NodeShell::listening_addresses(const ShellOptions& options) const {
+std::vector<Multiaddr> NodeShell::listening_addresses() const {
   const auto listening = streams_->listening();
   std::set<std::uint16_t> ports;
   for (const Endpoint& bound : listening) ports.insert(bound.port);
-  const auto endpoints = endpoints_of(options, listening, ports);
+  const auto endpoints = endpoints_of(address_options_.public_ips, listening, ports);
   std::vector<Multiaddr> addresses;
   const auto add = [&](Multiaddr::Carrier carrier) {
     for (const std::uint16_t port : ports) {
-      const auto named =
-          Multiaddr::parse("/dns/" + options.domain + "/tcp/" + std::to_string(port) + std::string(suffix_of(carrier)));
-      if (!options.domain.empty() && named) addresses.push_back(*named);
+      const auto named = Multiaddr::parse("/dns/" + address_options_.domain + "/tcp/" + std::to_string(port) +
+                                          std::string(suffix_of(carrier)));
+      if (!address_options_.domain.empty() && named) addresses.push_back(*named);
     }
     for (const Endpoint& endpoint : endpoints) addresses.push_back(Multiaddr::tcp(endpoint, carrier));
   };
   add(Multiaddr::Carrier::plain);
-  if (options.announces_websocket) add(Multiaddr::Carrier::websocket);
-  if (options.announces_websocket && !options.tls_certificates.empty()) add(Multiaddr::Carrier::secure_websocket);
+  if (address_options_.announces_websocket) add(Multiaddr::Carrier::websocket);
+  if (address_options_.announces_secure_websocket) add(Multiaddr::Carrier::secure_websocket);
   return addresses;
 }
 
-void NodeShell::find_addresses(const ShellOptions& options) {
-  const auto listening = listening_addresses(options);
+NodeShell::Addresses NodeShell::find_addresses() {
+  Addresses found{.listening = listening_addresses(), .announced = address_options_.announce_addresses};
   // What the owner says of where this node is needs no proof.
-  const bool is_placed = !options.public_ips.empty() || !options.domain.empty();
-  const auto& announced = options.announce_addresses.empty() && is_placed ? listening : options.announce_addresses;
-  core_->set_addresses(monotonic_now(), listening, announced);
-  for (const Multiaddr& address : announced.empty() ? listening : announced) {
+  const bool is_placed = !address_options_.public_ips.empty() || !address_options_.domain.empty();
+  if (found.announced.empty() && is_placed) found.announced = found.listening;
+  std::vector<Multiaddr> addresses;
+  for (const Multiaddr& address : found.announced.empty() ? found.listening : found.announced) {
     // Only an address that names another peer refuses the own id; such a one is not ours to publish.
-    if (auto own = address.with_peer_id(identity_.peer_id())) addresses_.push_back(std::move(*own));
+    if (auto own = address.with_peer_id(identity_.peer_id())) addresses.push_back(std::move(*own));
   }
+  const std::lock_guard lock(addresses_mutex_);
+  addresses_ = std::move(addresses);
+  return found;
+}
+
+std::vector<Multiaddr> NodeShell::addresses() const {
+  const std::lock_guard lock(addresses_mutex_);
+  return addresses_;
+}
+
+void NodeShell::handle_network_changed(Instant now) {
+  auto [listening, announced] = find_addresses();
+  core_->handle_network_changed(now, std::move(listening), std::move(announced));
+  allow_hosts();
+  pump(now);
 }
 
 void NodeShell::allow_hosts() {
   std::set<std::string> hosts;
   const auto add = [&](const std::string& host) { hosts.insert(http::to_lower(host)); };
-  for (const Multiaddr& address : addresses_) add(address.host());
+  for (const Multiaddr& address : addresses()) add(address.host());
   for (const InterfaceAddress& interface : interface_addresses()) add(interface.address.to_string());
   streams_->set_hosts(std::move(hosts));
 }

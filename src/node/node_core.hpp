@@ -115,6 +115,9 @@ class NodeCore final : private ProtocolHost,
   // `listening`: of the interfaces, with the ports that are listened on. `announced`: what the owner says instead, who
   // vouches for it; empty: nothing. Connected peers are told of a change (identify push).
   void set_addresses(Instant now, std::vector<Multiaddr> listening, std::vector<Multiaddr> announced = {});
+  // The same when the addresses of this machine, or its links, have changed: also, whether it can be reached is asked
+  // again at once.
+  void handle_network_changed(Instant now, std::vector<Multiaddr> listening, std::vector<Multiaddr> announced = {});
   // For what other machines are told as a time of the day.
   void set_wall_clock(Instant now, UnixTime wall);
   // Answers PersistDirectory.
@@ -321,6 +324,7 @@ class NodeCore final : private ProtocolHost,
   [[nodiscard]] std::vector<Multiaddr> own_addresses() const;
   [[nodiscard]] std::vector<Multiaddr> proven_addresses() const;
   void publish_addresses(Instant now);
+  void tell_addresses();
 
   // node_core_circuits.cpp
   void dial_circuit(Instant now, DiallingId dialling, Reacher::DialCircuit& dial);

@@ -217,9 +217,7 @@ void NodeCore::drain_keeper(Instant now) {
       }
     } else {
       publish_addresses(now);
-      dignet::ListenAddressesChanged changed;
-      for (const Multiaddr& address : identify_.addresses()) changed.addresses.push_back(address.to_string());
-      put(NodeFact{std::move(changed)});
+      tell_addresses();
     }
   }
 }

@@ -290,6 +290,22 @@ void NodeCore::set_addresses(Instant now, std::vector<Multiaddr> listening, std:
   settle(now);
 }
 
+void NodeCore::handle_network_changed(Instant now, std::vector<Multiaddr> listening, std::vector<Multiaddr> announced) {
+  listening_ = std::move(listening);
+  announced_ = std::move(announced);
+  const std::vector<Multiaddr> before = identify_.addresses();
+  reachability_.handle_network_changed(now, listening_, announced_);
+  update_roles(now);
+  if (identify_.addresses() != before) tell_addresses();
+  settle(now);
+}
+
+void NodeCore::tell_addresses() {
+  dignet::ListenAddressesChanged changed;
+  for (const Multiaddr& address : identify_.addresses()) changed.addresses.push_back(address.to_string());
+  put(NodeFact{std::move(changed)});
+}
+
 // What connected peers are told by identify, without relayed addresses: where this node listens too, proven or not.
 // That is what libp2p's peers do: those in the same network use it, and an AutoNAT server or a peer that punches holes
 // needs it. It goes to nobody but them.

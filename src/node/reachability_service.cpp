@@ -75,43 +75,16 @@ class ReachabilityService::Receiver final : public AnswerStream<autonat::DialBac
 
 void ReachabilityService::handle_link_made(Instant now, const PeerLink& link) {
   connections_.insert_or_assign(link.id(), Connection{.made = now});
-  ++contact(now, link.path().remote.address).open;
+  contacts_.handle_opened(now, link.path().remote.address);
 }
 
 void ReachabilityService::handle_link_closed(Instant now, const PeerLink& link) {
   if (connections_.erase(link.id()) == 0) return;
-  Contact& known = contact(now, link.path().remote.address);
-  if (known.open > 0) --known.open;
-  known.until = std::max(known.until, now + contact_memory);
+  contacts_.handle_closed(now, link.path().remote.address);
   if (link.is_established() && host_.find_direct_link(link.peer(), link.id()) == nullptr) {
     prober_.remove_server(now, link.peer());
     drain();
   }
-}
-
-void ReachabilityService::note_contact(Instant now, const IpAddress& address) {
-  Contact& known = contact(now, address);
-  known.until = std::max(known.until, now + contact_memory);
-}
-
-// Beyond the limit the one that is forgotten soonest goes, never one with a connection: those are bounded elsewhere.
-ReachabilityService::Contact& ReachabilityService::contact(Instant now, const IpAddress& address) {
-  if (contacts_.size() >= max_contacts && !contacts_.contains(address)) {
-    std::erase_if(contacts_, [&](const auto& entry) { return entry.second.open == 0 && entry.second.until <= now; });
-    while (contacts_.size() >= max_contacts) {
-      const auto soonest = std::ranges::min_element(
-          contacts_, {}, [](const auto& entry) { return std::pair(entry.second.open > 0, entry.second.until); });
-      if (soonest->second.open > 0) break;
-      contacts_.erase(soonest);
-    }
-  }
-  return contacts_[address];
-}
-
-// The connection that has come from there is the only one.
-bool ReachabilityService::is_stranger(Instant now, const IpAddress& address) const {
-  const auto known = contacts_.find(address);
-  return known == contacts_.end() || (known->second.open <= 1 && known->second.until <= now);
 }
 
 void ReachabilityService::handle_identified(Instant now, const PeerLink& link, const Identify& message,
@@ -172,11 +145,12 @@ bool ReachabilityService::handle_nonce(Instant now, ConnectionId connection, std
   PeerLink* const link = host_.find_link(connection);
   const auto known = connections_.find(connection);
   if (link == nullptr || known == connections_.end()) return false;
-  const bool is_awaited = prober_.handle_dial_back(now, {.nonce = nonce,
-                                                         .local = link->path().local,
-                                                         .remote = link->path().remote,
-                                                         .established = known->second.made,
-                                                         .is_stranger = is_stranger(now, link->path().remote.address)});
+  const bool is_awaited =
+      prober_.handle_dial_back(now, {.nonce = nonce,
+                                     .local = link->path().local,
+                                     .remote = link->path().remote,
+                                     .established = known->second.made,
+                                     .is_stranger = contacts_.is_stranger(now, link->path().remote.address)});
   drain();
   return is_awaited;
 }
@@ -198,6 +172,13 @@ void ReachabilityService::set_addresses(Instant now, std::vector<Multiaddr> list
     if (const auto endpoint = address.tcp_endpoint()) endpoints_.insert(*endpoint);
   }
   update_candidates(now);
+}
+
+void ReachabilityService::handle_network_changed(Instant now, std::vector<Multiaddr> listening,
+                                                 std::vector<Multiaddr> announced) {
+  set_addresses(now, std::move(listening), std::move(announced));
+  prober_.handle_network_changed(now);
+  drain();
 }
 
 void ReachabilityService::update_candidates(Instant now) {

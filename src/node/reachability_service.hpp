@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "node/contacts.hpp"
 #include "node/outputs.hpp"
 #include "node/peer_link.hpp"
 #include "node/stream_handler.hpp"
@@ -33,10 +34,6 @@ class ReachabilityHost : public virtual OutputSink {
 
 class ReachabilityService {
  public:
-  // A NAT that was told by a packet of ours that somebody is welcome may remember it for so long after the end of their
-  // connection (RFC 5382 REQ-5: not less than 4 minutes). Until then he is no stranger.
-  static constexpr Duration contact_memory = 4min;
-  static constexpr std::size_t max_contacts = 4096;
   static constexpr std::size_t max_guessed_ports = 4;
   // How often what connected peers see is counted again: a vote fades (autonat::ObservedAddresses), a connection stays.
   static constexpr Duration observation_interval = 30min;
@@ -52,13 +49,15 @@ class ReachabilityService {
 
   // `listening`: of the interfaces, with ports. `announced`: what the owner says instead; empty: nothing.
   void set_addresses(Instant now, std::vector<Multiaddr> listening, std::vector<Multiaddr> announced);
+  // The same when this machine may be somewhere else: what is known is asked again at once.
+  void handle_network_changed(Instant now, std::vector<Multiaddr> listening, std::vector<Multiaddr> announced);
   // A connection that is no circuit stands, or is about to; nobody is known on it yet.
   void handle_link_made(Instant now, const PeerLink& link);
   // `is_bootstrap`: this node publishes itself there.
   void handle_identified(Instant now, const PeerLink& link, const Identify& message, bool is_bootstrap);
   void handle_link_closed(Instant now, const PeerLink& link);
   // This node has sent something to the address, or is about to.
-  void note_contact(Instant now, const IpAddress& address);
+  void note_contact(Instant now, const IpAddress& address) { contacts_.note(now, address); }
   // For inbound streams. nullptr: a connection that proves nothing.
   [[nodiscard]] std::unique_ptr<StreamHandler> make_dial_back_handler(Instant now, const PeerLink& link);
 
@@ -84,10 +83,6 @@ class ReachabilityService {
  private:
   class Question;
   class Receiver;
-  struct Contact {
-    std::size_t open = 0;  // connections
-    Instant until{};       // somebody welcome, though no connection is open
-  };
   struct Connection {
     Instant made;
     std::optional<autonat::Observation> observation{};  // what its other end sees
@@ -106,8 +101,6 @@ class ReachabilityService {
   void drain();
   void ask(Instant now, const autonat::AskServer& question);
   void tell();
-  [[nodiscard]] bool is_stranger(Instant now, const IpAddress& address) const;
-  [[nodiscard]] Contact& contact(Instant now, const IpAddress& address);
 
   ReachabilityHost& host_;
   autonat::ObservedAddresses observed_;
@@ -120,7 +113,7 @@ class ReachabilityService {
   // The widest from which somebody was connected.
   autonat::AddressScope bootstrap_scope_ = autonat::AddressScope::none;
   autonat::AddressScope peer_scope_ = autonat::AddressScope::none;
-  std::map<IpAddress, Contact> contacts_;
+  Contacts contacts_;
   std::map<IpFamily, dignet::ReachabilityChanged> told_;
   std::deque<autonat::AskServer> questions_;  // at most one a probe
   bool has_changed_ = false;

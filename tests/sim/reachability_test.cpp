@@ -504,6 +504,46 @@ TEST_F(ReachabilityScenarios, ManyChangesAreToldTogether) {
   EXPECT_THAT(last.addresses, ::testing::Contains("/ip4/8.8.4.4/tcp/29")) << "the last one is not lost";
 }
 
+// The next round is minutes or hours away.
+TEST_F(ReachabilityScenarios, ANodeInAnotherNetworkIsProbedAtOnceAndPublishesWhereItIs) {
+  Host& bootstrap = make_bootstrap("bootstrap", "9.9.9.1:4001");
+  Host& node = make_node("8.8.8.8:4001");
+  use(node, bootstrap);
+  publish(node);
+  EXPECT_EQ(wait(node), Verdict::reachable);
+  scenario.world.run_for(1h);
+  const Multiaddr before = node.address();
+  node.move_to(endpoint("8.8.4.7:4001"));
+  scenario.world.network().cut(before.tcp_endpoint()->address, bootstrap.endpoint().address);
+  const auto* told_addresses = std::get_if<dignet::ListenAddressesChanged>(&node.events().back());
+  ASSERT_NE(told_addresses, nullptr);
+  EXPECT_EQ(std::ranges::count(told_addresses->addresses, node.address().to_string()), 1);
+
+  scenario.world.run_for(1min);
+  EXPECT_EQ(verdict(node), Verdict::reachable);
+  EXPECT_EQ(told(node)->addresses, std::vector{node.address().to_string()});
+  EXPECT_EQ(own_addresses(record(bootstrap)), std::vector{node.address()});
+}
+
+TEST_F(ReachabilityScenarios, WhatWasProvenInAnotherNetworkIsAskedAgainAtOnce) {
+  Host& bootstrap = make_bootstrap("bootstrap", "9.9.9.1:4001");
+  Host& node = make_node("8.8.8.8:4001");
+  use(node, bootstrap);
+  publish(node);
+  EXPECT_EQ(wait(node), Verdict::reachable);
+  scenario.world.run_for(30s);
+  const std::uint64_t before = dialled(bootstrap);
+  const auto told_before = node.events().size();
+  node.run([&](Instant now, node::NodeCore& core) {
+    core.handle_network_changed(now, {node.address()});
+    return 0;
+  });
+  EXPECT_EQ(node.events().size(), told_before) << "its addresses are the same";
+  scenario.world.run_for(30s);
+  EXPECT_EQ(dialled(bootstrap), before + 1);
+  EXPECT_EQ(verdict(node), Verdict::reachable);
+}
+
 // A private network without the Internet: its addresses are all there are, and they are probed by those in it.
 TEST_F(ReachabilityScenarios, InAPrivateNetworkPrivateAddressesAreProven) {
   Host& bootstrap = make_bootstrap("bootstrap", "192.168.9.1:4001");

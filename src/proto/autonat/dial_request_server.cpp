@@ -12,9 +12,11 @@ DialRequestServer::DialRequestServer(Instant now, const PeerId& peer, const IpAd
       observed_(observed),
       policy_(policy),
       rng_(rng),
-      place_(book.admit(now, peer, AcceptLimiter::prefix_of(observed))),
-      deadline_(now + limits.stream) {
-  if (!place_) respond({.status = ResponseStatus::request_rejected});
+      book_(book),
+      reading_(book.start_reading(peer)),
+      deadline_(now + limits.stream),
+      step_deadline_(now + limits.read) {
+  if (!reading_) respond({.status = ResponseStatus::request_rejected});
 }
 
 void DialRequestServer::handle_bytes(Instant now, BytesView bytes) {
@@ -45,6 +47,7 @@ Result<void> DialRequestServer::handle_frame(Instant now, BytesView frame) {
 // "The server SHOULD use the first address it is willing to dial. The server MUST NOT dial any address other than this
 // one."
 void DialRequestServer::handle_request(Instant now, const DialRequest& request) {
+  reading_.reset();
   std::optional<Endpoint> remote;
   while (index_ < request.addresses.size()) {
     remote = dialable(request.addresses[index_], peer_, observed_, policy_);
@@ -52,6 +55,8 @@ void DialRequestServer::handle_request(Instant now, const DialRequest& request) 
     ++index_;
   }
   if (!remote) return respond({.status = ResponseStatus::dial_refused});
+  if (auto place = book_.admit(now, peer_, AcceptLimiter::prefix_of(observed_))) place_.emplace(std::move(*place));
+  if (!place_) return respond({.status = ResponseStatus::request_rejected});
   task_ = {peer_, request.addresses[index_].without_peer_id(), *remote, request.nonce};
   if (remote->address == observed_) return dial(now);
   if (!place_->take_dial_data(now)) return respond({.status = ResponseStatus::request_rejected});
@@ -102,6 +107,7 @@ void DialRequestServer::handle_timeout(Instant now) {
   if (state_ == State::failed || is_done()) return;
   if (now >= deadline_) return fail_with(Error(Errc::timed_out, "dial request"));
   if (now < step_deadline_) return;
+  if (state_ == State::reading_request) return fail_with(Error(Errc::timed_out, "no dial request came"));
   if (state_ == State::waiting) return dial(now);
   if (state_ == State::dialling) respond({ResponseStatus::ok, index_, DialStatus::dial_error});
 }
@@ -110,8 +116,8 @@ std::size_t DialRequestServer::poll_bytes(MutableBytes out) { return output_.pop
 
 std::optional<Instant> DialRequestServer::next_timeout() const {
   if (state_ == State::failed || is_done()) return std::nullopt;
-  if (state_ == State::waiting || state_ == State::dialling) return std::min(step_deadline_, deadline_);
-  return deadline_;
+  const bool has_step = state_ != State::reading_data && state_ != State::responding;
+  return has_step ? std::min(step_deadline_, deadline_) : deadline_;
 }
 
 DialRequestServerStatus DialRequestServer::snapshot() const {
@@ -136,6 +142,7 @@ void DialRequestServer::respond(const DialResponse& response) {
 
 void DialRequestServer::fail_with(Error error) {
   state_ = State::failed;
+  reading_.reset();
   place_.reset();
   output_.clear();
   result_ = std::unexpected(std::move(error));

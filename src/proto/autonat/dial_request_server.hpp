@@ -49,6 +49,7 @@ class DialRequestServer {
  public:
   struct Limits {
     Duration stream = 15s;  // all of it
+    Duration read = 3s;     // until the request has come, which a client has ready when it opens the stream
     Duration dial = 10s;
     // Before a dial that cost dial data, up to this long and at random, so that many requests do not make many dials of
     // one moment.
@@ -99,11 +100,13 @@ class DialRequestServer {
   DialPolicy policy_;
   Rng& rng_;
   State state_ = State::reading_request;
-  std::optional<RequestBook::Place> place_;
+  RequestBook& book_;
+  std::optional<RequestBook::Reading> reading_;  // until the request has come
+  std::optional<RequestBook::Place> place_;      // once there is something to dial
   FrameReader frames_{k_max_message};
   ByteFifo output_;
   Instant deadline_;
-  Instant step_deadline_{};  // of waiting and dialling
+  Instant step_deadline_{};  // of the request, of waiting and of dialling
   std::uint32_t index_ = 0;  // of the address that was picked
   WantDialBack task_;
   DialRequestServerStatus status_;

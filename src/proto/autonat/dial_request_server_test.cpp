@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <set>
+#include <vector>
 
 #include "wire/identity.hpp"
 
@@ -79,8 +81,10 @@ class DialRequestServerTest : public ::testing::Test {
 
 TEST_F(DialRequestServerTest, DialsTheAddressWhereTheClientWasSeenAtOnce) {
   start(k_same);
-  EXPECT_EQ(book.snapshot().running, 1u);
+  EXPECT_EQ(book.snapshot().running, 0u);
   request();
+  EXPECT_EQ(book.snapshot().running, 1u);
+  EXPECT_EQ(book.snapshot().reading, 0u);
   EXPECT_FALSE(said()) << "no dial data is asked for";
   expect_dial();
   machine->handle_dial_back_result(DialBackOutcome::dialled_back);
@@ -130,15 +134,64 @@ TEST_F(DialRequestServerTest, RefusesWhenThereIsNothingToDial) {
   }
 }
 
-TEST_F(DialRequestServerTest, RejectsWhatIsTooMuchWithoutReadingIt) {
+TEST_F(DialRequestServerTest, RejectsRequestsBeyondWhatItServes) {
   std::vector<RequestBook::Place> places;
   for (int i = 0; i < 2; ++i) places.push_back(*book.admit(now, peer, 1));
+  start(k_same);
+  request();
+  places.clear();
+  expect_response({.status = ResponseStatus::request_rejected});
+}
+
+TEST_F(DialRequestServerTest, RejectsStreamsOfOnePeerThatSayNothingBeyondItsShareWithoutReadingThem) {
+  std::vector<RequestBook::Reading> silent;
+  for (int i = 0; i < 4; ++i) silent.push_back(*book.start_reading(peer));
   start(k_same);
   EXPECT_EQ(said(), Message(DialResponse{.status = ResponseStatus::request_rejected}));
   EXPECT_TRUE(machine->is_done());
   request();
   EXPECT_FALSE(machine->take_result());
   EXPECT_FALSE(said());
+}
+
+// A bootstrap server once had 128 places, and each stream took one before it had said anything.
+TEST_F(DialRequestServerTest, StreamsThatSayNothingKeepNobodyOut) {
+  std::vector<std::unique_ptr<DialRequestServer>> silent;
+  for (std::uint8_t number = 0; number < 100; ++number) {
+    const PeerId stranger = Identity::generate(rng).peer_id();
+    for (int i = 0; i < 4; ++i) {
+      silent.push_back(std::make_unique<DialRequestServer>(now, stranger, IpAddress::v4({number, 1, 1, 1}),
+                                                           DialPolicy(), book, rng));
+    }
+  }
+  EXPECT_EQ(book.snapshot().reading, 400u);
+  start(k_same);
+  request();
+  expect_dial();
+  EXPECT_EQ(book.snapshot().running, 1u);
+
+  now = now + 3s;
+  for (const auto& stream : silent) {
+    stream->handle_timeout(now);
+    const auto result = stream->take_result();
+    ASSERT_TRUE(result && !*result);
+    EXPECT_EQ(result->error().code(), Errc::timed_out);
+  }
+  EXPECT_EQ(book.snapshot().reading, 0u);
+  EXPECT_EQ(book.snapshot().in_last_minute, 1u);
+}
+
+TEST_F(DialRequestServerTest, ARequestComesWithinThreeSeconds) {
+  start(k_same);
+  EXPECT_EQ(machine->next_timeout(), now + 3s);
+  Bytes framed;
+  append_frame(framed, encode_message(DialRequest{{k_address}, 77}));
+  machine->handle_bytes(now, BytesView(framed).first(framed.size() - 1));
+  machine->handle_timeout(now + 3s - 1ns);
+  EXPECT_EQ(book.snapshot().reading, 1u);
+  machine->handle_timeout(now + 3s);
+  expect_failure(Errc::timed_out);
+  EXPECT_EQ(book.snapshot().reading, 0u);
 }
 
 TEST_F(DialRequestServerTest, AsksForDialDataBeforeItDialsAnotherAddress) {
@@ -228,19 +281,16 @@ TEST_F(DialRequestServerTest, ADialThatTakesTooLongIsNone) {
   expect_response({ResponseStatus::ok, 0, DialStatus::dial_error});
 }
 
-TEST_F(DialRequestServerTest, TheStreamHas15SecondsInEachState) {
+TEST_F(DialRequestServerTest, TheStreamHas15SecondsInEachStateOnceItHasAsked) {
   const Instant end = now + 15s;
   const auto expect_end = [&] {
     EXPECT_LE(machine->next_timeout().value(), end);
     machine->handle_timeout(end);
     expect_failure(Errc::timed_out);
   };
-  start(k_same);  // nothing asked
+  static_cast<void>(request_from_elsewhere());  // no dial data
   machine->handle_timeout(end - 1ns);
   EXPECT_FALSE(machine->take_result());
-  expect_end();
-
-  static_cast<void>(request_from_elsewhere());  // no dial data
   expect_end();
 
   const std::uint64_t wanted = request_from_elsewhere();  // a dial that began late

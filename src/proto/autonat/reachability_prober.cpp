@@ -63,6 +63,7 @@ void ReachabilityProber::set_narrowest_scope(Instant now, AddressScope scope) {
 }
 
 void ReachabilityProber::handle_network_changed(Instant now) {
+  network_changed_ = now;
   for (Address& address : addresses_) {
     address.interval = limits_.first_interval;
     address.next_round = now;
@@ -159,8 +160,8 @@ void ReachabilityProber::handle_result(Instant now, ProbeId id, const Result<Dia
 void ReachabilityProber::judge_response(Instant now, Probe& probe, const Result<DialResponse>& result) {
   // The nonce is there: so was the server, whatever it says.
   if (probe.arrived) return end_probe(now, probe.id, probe.arrived, {});
-  if (!result || result->status == ResponseStatus::request_rejected ||
-      result->status == ResponseStatus::internal_error) {
+  if (!result) return end_unanswered(now, probe.id);
+  if (result->status == ResponseStatus::request_rejected || result->status == ResponseStatus::internal_error) {
     return end_probe(now, probe.id, std::nullopt, limits_.rest_after_failure);
   }
   if (result->status == ResponseStatus::ok && result->dial_status == DialStatus::ok) {
@@ -181,10 +182,28 @@ void ReachabilityProber::handle_timeout(Instant now) {
     } else {
       // All that it was allowed may have been sent.
       budget_.settle(now, probe->reserved, probe->reserved);
-      end_probe(now, probe->id, probe->arrived, probe->arrived ? Duration() : limits_.rest_after_failure);
+      if (!probe->arrived) {
+        end_unanswered(now, probe->id);
+      } else {
+        end_probe(now, probe->id, probe->arrived, {});
+      }
     }
   }
   go_on(now);
+}
+
+// Connections end, or hang, with the network in which they were made. For a while after a change a server that does not
+// answer is not to blame: it is asked again, in the same round, as soon as it can be.
+void ReachabilityProber::end_unanswered(Instant now, ProbeId id) {
+  if (!network_changed_ || now - *network_changed_ >= limits_.settling) {
+    return end_probe(now, id, std::nullopt, limits_.rest_after_failure);
+  }
+  const auto probe = std::ranges::find(probes_, id, &Probe::id);
+  Address* const address = find_address(probe->address);
+  if (address != nullptr && address->round == probe->round) {
+    std::erase(address->asked, AcceptLimiter::prefix_of(servers_.at(probe->server).address));
+  }
+  end_probe(now, id, std::nullopt, {});
 }
 
 void ReachabilityProber::end_probe(Instant now, ProbeId id, std::optional<Vote> vote, Duration rest) {

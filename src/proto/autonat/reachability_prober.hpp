@@ -135,6 +135,7 @@ class ReachabilityProber {
     Duration between_requests = 6s;      // to one server: servers of go allow 12 a minute
     Duration rest_after_failure = 5min;  // of a server that did not serve
     Duration rest_after_lie = 2h;
+    Duration settling = 2min;  // after a change of the network: see end_unanswered()
     // Between the rounds of an address: doubled each time, from the beginning when the verdict changes.
     Duration first_interval = 10min;
     Duration max_interval = 6h;
@@ -149,7 +150,7 @@ class ReachabilityProber {
   void set_candidates(Instant now, std::span<const Candidate> candidates);
   // Addresses of narrower scopes have no say in whether this node is reached. At first all have.
   void set_narrowest_scope(Instant now, AddressScope scope);
-  // Everything may be different now: every address is probed again.
+  // Everything may be different now: every address is probed again. Connections may be dead.
   void handle_network_changed(Instant now);
   void add_server(Instant now, const PeerId& server, const IpAddress& remote);
   void remove_server(Instant now, const PeerId& server);
@@ -221,6 +222,7 @@ class ReachabilityProber {
   [[nodiscard]] std::optional<PeerId> choose_server(Instant now, const Address& address);
   void start_probe(Instant now, Address& address, const PeerId& server);
   void judge_response(Instant now, Probe& probe, const Result<DialResponse>& result);
+  void end_unanswered(Instant now, ProbeId id);
   void end_probe(Instant now, ProbeId id, std::optional<Vote> vote, Duration rest);
   void conclude(Instant now);
   void tell(Instant now, Address& address, Verdict verdict, const Confidence& confidence);
@@ -239,6 +241,7 @@ class ReachabilityProber {
   std::map<IpFamily, Verdict> told_;
   AddressScope narrowest_ = AddressScope::loopback;
   std::optional<Instant> next_question_;
+  std::optional<Instant> network_changed_;
   std::uint64_t next_probe_ = 0;
   std::uint64_t next_round_ = 0;
   std::uint64_t lies_ = 0;

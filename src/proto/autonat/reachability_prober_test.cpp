@@ -303,33 +303,6 @@ TEST_F(ReachabilityProberTest, AsksAgainAtGrowingIntervals) {
   EXPECT_EQ(asked.size(), 1u) << "what has changed may change again";
 }
 
-TEST_F(ReachabilityProberTest, ANewNetworkIsProbedAtOnce) {
-  set_one();
-  add_servers(3);
-  for (int i = 0; i < 3; ++i) succeed(take());
-  static_cast<void>(told());
-  pass(1min);
-  EXPECT_THAT(asked, IsEmpty());
-  prober.handle_network_changed(now);
-  drain();
-  EXPECT_EQ(asked.size(), 3u);
-  EXPECT_THAT(told(), IsEmpty()) << "what was known stands until more is";
-  for (int i = 0; i < 3; ++i) respond(take(), k_failed);
-  EXPECT_THAT(told(), ElementsAre("/ip4/8.8.8.8/tcp/4001 refuted by 3", "v4 unreachable"));
-}
-
-TEST_F(ReachabilityProberTest, AnswersFromBeforeTheChangeDoNotCount) {
-  set_one();
-  add_servers(1);
-  const AskServer before = take();
-  prober.handle_network_changed(now);
-  succeed(before);
-  EXPECT_THAT(told(), IsEmpty());
-  pass(6s);
-  respond(take(), k_failed);
-  EXPECT_THAT(told(), ElementsAre("/ip4/8.8.8.8/tcp/4001 refuted by 1", "v4 unreachable"));
-}
-
 TEST_F(ReachabilityProberTest, AnAddressThatIsGoneIsForgotten) {
   set_one();
   add_servers(2);

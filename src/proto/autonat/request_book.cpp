@@ -5,6 +5,21 @@
 
 namespace dig::autonat {
 
+std::optional<RequestBook::Reading> RequestBook::start_reading(const PeerId& peer) {
+  const auto of_peer = reading_.try_emplace(peer).first;
+  if (of_peer->second >= limits_.reading_per_peer) {
+    ++rejected_;
+    return std::nullopt;
+  }
+  ++of_peer->second;
+  return Reading(*this, peer);
+}
+
+void RequestBook::end_reading(const PeerId& peer) {
+  const auto of_peer = reading_.find(peer);
+  if (--of_peer->second == 0) reading_.erase(of_peer);
+}
+
 std::optional<RequestBook::Place> RequestBook::admit(Instant now, const PeerId& peer, AcceptLimiter::Prefix source) {
   forget_old(now);
   if (!has_room(peer, source)) {
@@ -60,7 +75,10 @@ void RequestBook::forget_old(Instant now) {
 
 RequestBook::Status RequestBook::snapshot() const {
   const auto running = std::ranges::count(requests_, true, &Request::is_running);
-  return {.running = static_cast<std::size_t>(running),
+  std::size_t reading = 0;
+  for (const auto& [peer, streams] : reading_) reading += streams;
+  return {.reading = reading,
+          .running = static_cast<std::size_t>(running),
           .in_last_minute = requests_.size(),
           .admitted = next_serial_,
           .rejected = rejected_};

@@ -72,6 +72,24 @@ TEST_F(RequestBookTest, ServesTwoRequestsOfAPeerAtOnce) {
   EXPECT_TRUE(book.admit(now, peer, next_source++));
 }
 
+TEST_F(RequestBookTest, ReadsFourRequestsOfAPeerAtOnceAndAnyNumberOfManyPeers) {
+  std::vector<RequestBook::Reading> streams;
+  const auto start = [&](const PeerId& of) {
+    auto reading = book.start_reading(of);
+    if (reading) streams.push_back(std::move(*reading));
+    return reading.has_value();
+  };
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(start(peer));
+  EXPECT_FALSE(start(peer));
+  for (int i = 0; i < 200; ++i) EXPECT_TRUE(start(stranger()));
+  EXPECT_EQ(book.snapshot().reading, 204u);
+  EXPECT_EQ(book.snapshot().rejected, 1u);
+  EXPECT_TRUE(book.admit(now, peer, 1)) << "they hold no place";
+  streams.clear();
+  EXPECT_EQ(book.snapshot().reading, 0u);
+  EXPECT_TRUE(start(peer));
+}
+
 TEST_F(RequestBookTest, ServesFourRequestsOfASourceAnd32InTotalAtOnce) {
   std::vector<RequestBook::Place> places;
   const auto hold = [&](AcceptLimiter::Prefix source) {

@@ -31,6 +31,7 @@ class ServerWorld {
   void finish() {
     clients_.clear();
     EXPECT_EQ(book_.snapshot().running, 0u);
+    EXPECT_EQ(book_.snapshot().reading, 0u);
   }
   std::uint64_t dials = 0;
   std::uint64_t dials_of_victim = 0;

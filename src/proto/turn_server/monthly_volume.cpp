@@ -20,6 +20,9 @@ std::int32_t month_of(UnixTime time) {
 
 constexpr std::int32_t k_months = 12 * 10'000;  // of the years 0 to 9999
 
+// Before this program could count anything. A clock that stands there is not set.
+constexpr std::int32_t k_first_month = 12 * 2026;
+
 std::string padded(std::int32_t number, std::size_t width) {
   const std::string digits = std::to_string(number);
   return std::string(width - std::min(width, digits.size()), '0') + digits;
@@ -36,11 +39,17 @@ std::optional<T> number_of(std::string_view text) {
 
 }  // namespace
 
-// A clock that stands before the month that is being counted is wrong, for instance because the machine has just
-// started and has not asked for the time yet: a new month would forget what the right one has used.
+// A clock that stands before the month that is being counted is wrong now, or was wrong before.
+//   - It is not set yet, because the machine has just started and has not asked for the time: a new month would forget
+//     what the right one has used, with each start again.
+//   - It was set back a little at the end of a month: the count of the month that had begun goes on, or a clock that
+//     goes to and fro would be given the volume each time. That ends with the month.
+//   - It was far ahead, and is right again: what was counted there would never end. The present month begins anew. Who
+//     makes a clock do that often gets more than one volume; he owns the machine, and could as well ask for more.
 MonthlyVolume::State MonthlyVolume::at(UnixTime now) const {
   const std::int32_t month = month_of(now);
-  return month > state_.month ? State{month, 0} : state_;
+  const bool was_far_ahead = month >= k_first_month && state_.month > month + 1;
+  return month > state_.month || was_far_ahead ? State{month, 0} : state_;
 }
 
 void MonthlyVolume::add(UnixTime now, std::uint64_t bytes) {

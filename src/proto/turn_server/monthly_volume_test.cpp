@@ -53,6 +53,32 @@ TEST(MonthlyVolume, AClockThatIsNotSetYetBeginsNoMonth) {
   EXPECT_EQ(volume.left(k_march_begins), 500U);
 }
 
+TEST(MonthlyVolume, WhatAClockFarAheadHasCountedEndsWhenItIsRightAgain) {
+  constexpr UnixTime k_2099{4'070'908'800};
+  constexpr UnixTime k_november_2026{1'794'000'000};
+  MonthlyVolume volume(1000, {});
+  volume.add(k_2099, 1000);
+  EXPECT_EQ(volume.left(k_2099), 0U);
+  EXPECT_EQ(volume.left(k_november_2026), 1000U);
+  volume.add(k_november_2026, 300);
+  EXPECT_EQ(volume.snapshot(), (MonthlyVolume::State{2026 * 12 + 10, 300}));
+  EXPECT_EQ(volume.left(k_november_2026), 700U);
+}
+
+TEST(MonthlyVolume, AClockThatGoesToAndFroAtTheEndOfAMonthIsGivenNoMore) {
+  constexpr UnixTime k_last{1'827'619'199};  // 2027-11-30 23:59:59 UTC
+  constexpr UnixTime k_first{1'827'619'200};
+  MonthlyVolume volume(1000, {});
+  volume.add(k_last, 1000);
+  for (int i = 0; i < 10; ++i) {
+    volume.add(k_first, 100);
+    volume.add(k_last, 100);
+  }
+  EXPECT_EQ(volume.left(k_first), 0U);
+  EXPECT_EQ(volume.left(k_last), 0U);
+  EXPECT_EQ(volume.left({k_first.seconds + 31 * 86'400}), 1000U) << "the month after";
+}
+
 TEST(MonthlyVolume, WithoutALimitItOnlyCounts) {
   MonthlyVolume volume(0, {});
   volume.add(k_march_begins, 7);
