@@ -46,6 +46,7 @@ void NodeCore::handle_identified(Instant now, ConnectionId connection, const Ide
   reachability_.handle_identified(now, *link, message);
   const auto bootstrap = bootstraps_.find(link->peer());
   const bool is_relay = std::ranges::find(message.protocols, relay::k_hop_protocol) != message.protocols.end();
+  udp_probes_.handle_identified(now, *link, message, bootstrap != bootstraps_.end());
   if (bootstrap != bootstraps_.end() && is_relay) remember_relay(bootstrap->first, bootstrap->second);
 }
 
@@ -53,13 +54,14 @@ void NodeCore::settle_reachability(Instant now) {
   if (std::exchange(are_dial_backs_active_, false)) dial_backs_.settle(now);
   end_dial_backs(now);
   if (std::exchange(is_reachability_active_, false) && reachability_.settle(now)) are_roles_due_ = true;
+  if (std::exchange(are_udp_probes_active_, false) && udp_probes_.settle(now)) are_roles_due_ = true;
   if (std::exchange(are_roles_due_, false)) update_roles(now);
   if (std::exchange(is_push_due_, false)) push_identify_now(now);
 }
 
 bool NodeCore::is_reachability_settled() const {
-  return !are_dial_backs_active_ && !is_reachability_active_ && !are_roles_due_ && !is_push_due_ &&
-         dial_back_ends_.empty() && unwanted_links_.empty();
+  return !are_dial_backs_active_ && !are_udp_probes_active_ && !is_reachability_active_ && !are_roles_due_ &&
+         !is_push_due_ && dial_back_ends_.empty() && unwanted_links_.empty();
 }
 
 // --- dialling back --------------------------------------------------------------------------------------------------
@@ -217,8 +219,10 @@ void NodeCore::update_roles(Instant now) {
   set_protocol(relay::k_hop_protocol, is_relay);
   set_protocol(autonat::k_dial_request_protocol, roles_.wants_autonat_server && is_public);
   set_protocol(autonat::k_dial_back_order_protocol, dial_backs_.has_partners());
+  set_protocol(udp_probe::k_protocol, roles_.wants_autonat_server && is_public);
   dial_backs_.set_policy(dial_policy());
-  update_turn_role(why_roles());
+  udp_probes_.set_policy(dial_policy());
+  update_turn_role(now, why_roles());
   keep_reservations(now);
   publish_addresses(now);
 }

@@ -9,11 +9,14 @@ std::optional<Endpoint> dialable(const Multiaddr& address, const PeerId& client,
                                  const std::optional<IpAddress>& observed, const DialPolicy& policy) {
   const Result<Endpoint> endpoint = address.tcp_endpoint();
   if (!endpoint || address.peer_id().value_or(client) != client) return std::nullopt;
-  const bool is_seen_there = endpoint->address == observed && scope_of(endpoint->address) != AddressScope::none;
-  if (is_seen_there && endpoint->port != 0) return *endpoint;
-  const bool has_family = endpoint->address.is_v4() ? policy.has_v4 : policy.has_v6;
-  if (!has_family || !stun::is_usable(*endpoint, policy.addresses)) return std::nullopt;
-  return *endpoint;
+  return is_dialable(*endpoint, observed, policy) ? std::optional(*endpoint) : std::nullopt;
+}
+
+bool is_dialable(const Endpoint& endpoint, const std::optional<IpAddress>& observed, const DialPolicy& policy) {
+  const bool is_seen_there = endpoint.address == observed && scope_of(endpoint.address) != AddressScope::none;
+  if (is_seen_there && endpoint.port != 0) return true;
+  const bool has_family = endpoint.address.is_v4() ? policy.has_v4 : policy.has_v6;
+  return has_family && stun::is_usable(endpoint, policy.addresses);
 }
 
 }  // namespace dig::autonat
