@@ -63,9 +63,13 @@ TEST_F(UdpProbesTest, APortThatIsClosedHearsNothingMore) {
 }
 
 TEST_F(UdpProbesTest, ThePortOfAnIdIsReplaced) {
-  const auto port = probes.open(1, k_here, 50000, 50099);
-  ASSERT_TRUE(port);
-  EXPECT_EQ(probes.open(1, k_here, *port, *port), *port);
+  const auto before = probes.open(1, k_here, 50000, 50099);
+  const auto after = probes.open(1, k_here, 50000, 50099);
+  ASSERT_TRUE(before && after);
+  UdpProbes::send({k_here, *before}, as_bytes("before"));
+  UdpProbes::send({k_here, *after}, as_bytes("after"));
+  ASSERT_TRUE(wait_for(1));
+  EXPECT_EQ(heard, (std::vector<Heard>{{1, "after"}}));
 }
 
 TEST_F(UdpProbesTest, ARangeThatIsTaken) {
