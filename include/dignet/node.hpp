@@ -44,7 +44,8 @@ struct NodeOptions {
   std::string authorities{};                      // PEM; trusted beside the system's, for TLS servers that are dialled
   std::string redis{};  // redis://…: where it shares its directory with other bootstrap servers
   // A TURN server for peers, offered while it can be reached (see TurnRoleChanged): between two peers who both ask for
-  // it, or, open, to any public address from ports of its own.
+  // it, or, open, to any public address from ports of its own. An open one is offered once a datagram that
+  // another node sent has reached one of these ports; a bootstrap server's, and with forces_roles, at once.
   bool is_turn_relay = false;
   bool is_turn_open = false;
   // Open: addresses of this machine to relay from, one a family; empty: one is chosen.

@@ -60,6 +60,7 @@ Result<dig::net::ShellOptions> shell_options(const NodeOptions& options) {
         .relay = {.relay_ips = {}, .public_ips = shell.public_ips},
         .min_port = options.turn_min_port,
         .max_port = options.turn_max_port,
+        .needs_probe = options.is_turn_open && !options.is_bootstrap && !options.forces_roles,
     };
     DIG_TRY(shell.turn_relay->relay.relay_ips, parse_ips(options.turn_relay_ips, "the address to relay from"));
   }

@@ -54,7 +54,7 @@ Result<dignet::NodeOptions> bootstrap_options(const Context& context, const Boot
   const bool has_defaults = options.listen_addresses.empty();
   options.extra_ports = flags.http_ports.empty() && has_defaults ? k_http_ports : flags.http_ports;
   options.redis = flags.redis.empty() ? context.settings.redis.value_or("") : flags.redis;
-  flags.turn.apply(options, context.settings);
+  DIG_CHECK(flags.turn.apply(options, context.settings));
   return options;
 }
 

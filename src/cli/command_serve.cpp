@@ -28,6 +28,13 @@ void print_stores(Context& context, service::Backend& backend, const service::js
   if (stores.size() > k_max_stores_shown) context.console.note("  … (dignet ls has them all)");
 }
 
+Result<dignet::NodeOptions> serve_options(const Context& context, const NodeFlags& flags, const TurnRelayFlags& turn) {
+  DIG_TRY(dignet::NodeOptions options, serving_options(context, flags));
+  options.is_relay = true;  // while others can reach it
+  DIG_CHECK(turn.apply(options, context.settings));
+  return options;
+}
+
 }  // namespace
 
 Action define_serve(CLI::App& app) {
@@ -38,14 +45,10 @@ Action define_serve(CLI::App& app) {
   app.footer(
       "Examples:\n  dignet serve\n  dignet serve --port 0 --announce /dns4/peer.example/tcp/4001\n"
       "  dignet serve --bootstrap /dns4/bootstrap.example/tcp/443/p2p/12D3KooW…\n"
+      "  dignet serve --turn-open --min-port 50000 --max-port 50999\n"
       "  dignet serve --listen /ip4/127.0.0.1/tcp/0 --json");
   return [flags, turn](Context& context) {
-    auto options = serving_options(context, *flags);
-    if (options) {
-      options->is_relay = true;  // while others can reach it
-      turn->apply(*options, context.settings);
-    }
-    return run_node(context, options, print_stores);
+    return run_node(context, serve_options(context, *flags, *turn), print_stores);
   };
 }
 

@@ -38,12 +38,19 @@ void TurnRelayFlags::define(CLI::App& app) {
                  "Gigabytes a month (UTC) to relay for others at most" + least + (is_bootstrap ? "" : "50)"))
       ->type_name("N")
       ->check(check_amount);
-  if (is_bootstrap) define_open(app);
+  if (!is_bootstrap) {
+    app.add_flag("--turn-open", is_open,
+                 "Relay to any public address (TURN), from the relay ports, once a datagram from outside reaches them");
+  }
+  define_open(app);
 }
 
 void TurnRelayFlags::define_open(CLI::App& app) {
   app.add_option("--relay-ip", relay_ips,
-                 "Address of this machine to relay from (TURN), one a family; peers are told --public-ip in its place")
+                 is_bootstrap
+                     ? "Address of this machine to relay from (TURN), one a family; peers are told --public-ip "
+                       "in its place"
+                     : "Address of this machine to relay from with --turn-open, one a family")
       ->type_name("IP")
       ->allow_extra_args(false);
   app.add_option("--min-port", min_port, "First relay port (TURN; default 49152)")
@@ -54,9 +61,13 @@ void TurnRelayFlags::define_open(CLI::App& app) {
       ->check(CLI::Range(1024, 65535));
 }
 
-void TurnRelayFlags::apply(dignet::NodeOptions& options, const service::Settings& settings) const {
-  options.is_turn_relay = !no_turn && !settings.no_turn.value_or(false);
-  options.is_turn_open = is_bootstrap;
+Result<void> TurnRelayFlags::apply(dignet::NodeOptions& options, const service::Settings& settings) const {
+  if (no_turn && is_open) return fail(Errc::invalid_argument, "--turn-open and --no-turn exclude each other");
+  options.is_turn_relay = is_open || (!no_turn && !settings.no_turn.value_or(false));
+  options.is_turn_open = is_bootstrap || is_open || settings.turn_open.value_or(false);
+  if (!options.is_turn_open && (!relay_ips.empty() || min_port || max_port)) {
+    return fail(Errc::invalid_argument, "--relay-ip, --min-port and --max-port are of --turn-open");
+  }
   options.turn_relay_ips = relay_ips;
   options.turn_min_port = min_port.value_or(options.turn_min_port);
   options.turn_max_port = max_port.value_or(options.turn_max_port);
@@ -67,6 +78,7 @@ void TurnRelayFlags::apply(dignet::NodeOptions& options, const service::Settings
   if (const auto limit = max_gigabytes ? max_gigabytes : settings.turn_max_gb_per_month) {
     options.turn_max_bytes_per_month = scaled(*limit, 1e9);
   }
+  return {};
 }
 
 }  // namespace dig::cli

@@ -18,7 +18,8 @@ struct TurnRelayFlags {
   std::optional<double> max_megabits{};   // a second
   std::optional<double> max_gigabytes{};  // a month
 
-  // Of an open relay.
+  // Of an open relay, which a bootstrap server is anyway.
+  bool is_open = false;
   std::vector<std::string> relay_ips{};
   std::optional<std::uint16_t> min_port{};
   std::optional<std::uint16_t> max_port{};
@@ -27,8 +28,8 @@ struct TurnRelayFlags {
   bool is_bootstrap = false;
 
   void define(CLI::App& app);
-  // Flags over settings.
-  void apply(dignet::NodeOptions& options, const service::Settings& settings) const;
+  // Flags over settings. Errors: invalid_argument, for flags that contradict each other.
+  [[nodiscard]] Result<void> apply(dignet::NodeOptions& options, const service::Settings& settings) const;
 
  private:
   void define_open(CLI::App& app);

@@ -110,6 +110,11 @@ Result<std::unique_ptr<NodeShell>> NodeShell::create(const ShellOptions& options
     raw->core_->handle_timeout(now);
     raw->pump(now);
   });
+  shell->udp_probes_ =
+      std::make_unique<UdpProbes>(*shell->loop_, shell->rng_, [raw](Instant now, UdpProbes::Id id, BytesView datagram) {
+        raw->core_->handle_udp_probe_datagram(now, node::UdpProbeId{id}, datagram);
+        raw->pump(now);
+      });
   DIG_CHECK(shell->prepare_ports(options, limits.max_connections));
   shell->core_->set_wall_clock(monotonic_now(), wall_now());
   // A bootstrap server is where everybody looks for it.
@@ -227,6 +232,7 @@ void NodeShell::end_ports() {
   network_watch_.reset();
   end_turn();
   turn_.reset();
+  udp_probes_.reset();
   datagrams_.reset();
   streams_.reset();
 }
@@ -311,6 +317,12 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
     directory_keeper_->persist(std::move(*rows));
   } else if (const auto* serve = std::get_if<node::ServeTurn>(&output)) {
     if (node_turn_) node_turn_->serve(serve->relay_v4, serve->relay_v6);
+  } else if (const auto* probe = std::get_if<node::OpenUdpProbe>(&output)) {
+    open_udp_probe(*probe);
+  } else if (const auto* over = std::get_if<node::CloseUdpProbe>(&output)) {
+    udp_probes_->close(over->id.value);
+  } else if (const auto* datagram = std::get_if<node::SendUdpProbe>(&output)) {
+    UdpProbes::send(datagram->to, datagram->datagram);
   } else if (const auto* used = std::get_if<node::SequenceUsed>(&output)) {
     sequence_ = used->sequence;
     keep_sequence();

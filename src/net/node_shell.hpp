@@ -28,6 +28,7 @@
 #include "net/port_streams.hpp"
 #include "net/redis_protocol.hpp"
 #include "net/resolver.hpp"
+#include "net/udp_probes.hpp"
 #include "net/worker_pool.hpp"
 #include "node/node_core.hpp"
 #include "store/disk/local_store.hpp"
@@ -168,6 +169,8 @@ class NodeShell final : private PortOwner {
   // node_shell_turn.cpp
   [[nodiscard]] TurnRole turn_role(const ShellOptions& options) const;
   void prepare_turn(const ShellOptions& options);
+  void open_udp_probe(const node::OpenUdpProbe& probe);
+  [[nodiscard]] Result<Endpoint> try_relay_port(const node::OpenUdpProbe& probe);
   void keep_turn_volume();
   void end_turn();
   void keep_last_turn_volume();
@@ -221,6 +224,7 @@ class NodeShell final : private PortOwner {
   std::unique_ptr<PortDatagrams> datagrams_;
   std::unique_ptr<TurnShard> turn_;  // ends before those that carry its bytes
   std::unique_ptr<NodeTurn> node_turn_;
+  std::unique_ptr<UdpProbes> udp_probes_;
   std::filesystem::path turn_volume_file_;
   turn::MonthlyVolume::State kept_turn_volume_;  // on disk
   std::optional<turn::MonthlyVolume::State> last_turn_volume_;

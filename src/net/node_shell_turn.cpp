@@ -31,6 +31,25 @@ void NodeShell::prepare_turn(const ShellOptions& options) {
   loop_->post([this] { node_turn_->start(monotonic_now()); });
 }
 
+// Answered later: the core is being drained.
+void NodeShell::open_udp_probe(const node::OpenUdpProbe& probe) {
+  loop_->post([this, id = probe.id, relay = try_relay_port(probe)] {
+    const Instant now = monotonic_now();
+    core_->handle_udp_probe_listening(now, id, relay);
+    pump(now);
+  });
+}
+
+// Bound as that of an allocation. Whatever is in front of this machine keeps the port (RFC 4787 §4.2.2), as it must for
+// every relay port.
+Result<Endpoint> NodeShell::try_relay_port(const node::OpenUdpProbe& probe) {
+  if (!node_turn_) return fail(Errc::unsupported, "no TURN server");
+  const NodeTurnOptions& options = node_turn_->options();
+  DIG_TRY(const RelayPlace place, node_turn_->relay_place(probe.reached));
+  DIG_TRY(const std::uint16_t port, udp_probes_->open(probe.id.value, place.bound, options.min_port, options.max_port));
+  return Endpoint{place.told, port};
+}
+
 void NodeShell::keep_turn_volume() {
   if (is_keeping_turn_volume_ || turn_volume_file_.empty() || !node_turn_) return;
   const turn::MonthlyVolume::State state = node_turn_->volume();

@@ -119,8 +119,13 @@ void NodeTurn::serve(const std::optional<IpAddress>& v4, const std::optional<IpA
   shard_.set_relay_places(place(IpFamily::v4, v4), place(IpFamily::v6, v6));
 }
 
+Result<RelayPlace> NodeTurn::relay_place(const IpAddress& reached) const {
+  const auto place = find_relay_place(options_.relay, reached.family(), reached, interface_addresses());
+  return place ? Result<RelayPlace>(*place) : fail(Errc::invalid_argument, "no address of this machine to relay from");
+}
+
 void NodeTurn::tell_wish(Instant now, std::string why) {
-  const node::TurnWish wish{.kind = options_.kind, .has_tls = options_.has_tls};
+  const node::TurnWish wish{.kind = options_.kind, .has_tls = options_.has_tls, .needs_probe = options_.needs_probe};
   hooks_.set_wish(now, is_wished_ ? std::optional(wish) : std::nullopt, std::move(why));
 }
 

@@ -28,6 +28,7 @@ struct NodeTurnOptions {
   RelayWish relay{};
   std::uint16_t min_port = 49152;
   std::uint16_t max_port = 65535;
+  bool needs_probe = false;  // node::TurnWish::needs_probe
 };
 
 // What an owner has said of an open relay. Errors: invalid_argument, with the port or the address that cannot be had.
@@ -65,6 +66,9 @@ class NodeTurn {
   void start(Instant now);
   // Others reach this node at these addresses; what is offered from now on is made for them.
   void serve(const std::optional<IpAddress>& v4, const std::optional<IpAddress>& v6);
+  // Of an open relay: where its relay ports are while others reach this node at this address. Errors: invalid_argument.
+  [[nodiscard]] Result<RelayPlace> relay_place(const IpAddress& reached) const;
+  [[nodiscard]] const NodeTurnOptions& options() const noexcept { return options_; }
   // Counts what was relayed since, and says what follows from it.
   void update(Instant now, UnixTime wall);
   // Counts for the last time; afterwards volume() is what is to be kept.

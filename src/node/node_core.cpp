@@ -21,6 +21,8 @@ NodeCore::Limits NodeCore::Limits::of_bootstrap() {
   limits.relay.circuits = 4096;
   limits.dial_backs.requests.total = 1200;  // everybody asks it, and all at once when it was restarted
   limits.dial_backs.requests.running = 128;
+  limits.udp_probes.requests.total = 1200;
+  limits.udp_probes.requests.running = 128;
   return limits;
 }
 
@@ -35,6 +37,7 @@ NodeCore::NodeCore(const Identity& identity, Rng& rng, Config config)
       keeper_(identity.peer_id(), rng, config_.limits.reservations),
       directory_clients_(identity, rng, *this),
       turn_(identity.peer_id(), rng, *this, config_.limits.turn),
+      udp_probes_(rng, *this, config_.limits.udp_probes),
       reachability_(rng, *this, config_.limits.reachability),
       dial_backs_(rng, *this, config_.limits.dial_backs),
       protocols_{std::string(identify::k_protocol),   std::string(identify::k_push_protocol),
@@ -219,6 +222,9 @@ std::unique_ptr<StreamHandler> NodeCore::make_handler(Instant now, PeerLink& lin
   if (protocol == autonat::k_dial_back_order_protocol) {
     return link.path().is_relayed ? nullptr : dial_backs_.make_order_handler(now, link);
   }
+  if (protocol == udp_probe::k_protocol && !app_protocols_.contains(protocol)) {
+    return link.path().is_relayed ? nullptr : udp_probes_.make_answer_handler(now, link);
+  }
   if (links_.at(link.id()).app_streams >= config_.limits.max_app_streams_per_connection) return nullptr;
   AppStreamSink& sink = *this;
   return std::make_unique<AppStream>(sink, link.id(), link.peer(), protocol);
@@ -264,6 +270,7 @@ void NodeCore::handle_link_closed(Instant now, PeerLink& link, const Error& why)
   if (link.is_established() && !link.path().is_relayed) {
     relay_.handle_link_closed(link);
     dial_backs_.handle_link_closed(now, link.peer());
+    udp_probes_.handle_link_closed(now, link);
     keeper_.handle_connection_closed(now, {link.id().value});
     drain_keeper(now);
   }
@@ -350,6 +357,7 @@ void NodeCore::handle_timeout(Instant now) {
   directory_clients_.handle_timeout(now);
   reachability_.handle_timeout(now);
   dial_backs_.handle_timeout(now);
+  udp_probes_.handle_timeout(now);
   end_late_carriers(now);
   settle(now);
 }
@@ -367,6 +375,7 @@ std::optional<Instant> NodeCore::next_timeout() const {
   if (directory_) next = earliest(next, directory_->server().next_timeout());
   next = earliest(next, directory_clients_.next_timeout());
   next = earliest(next, earliest(reachability_.next_timeout(), dial_backs_.next_timeout()));
+  next = earliest(next, udp_probes_.next_timeout());
   return earliest(next, earliest(relay_.server().next_timeout(), keeper_.next_timeout()));
 }
 

@@ -33,6 +33,7 @@
 #include "node/store_service.hpp"
 #include "node/turn_credential_service.hpp"
 #include "node/turn_offer.hpp"
+#include "node/udp_probe_service.hpp"
 #include "proto/yamux/session.hpp"
 #include "wire/identity.hpp"
 #include "wire/multiaddr.hpp"
@@ -54,6 +55,7 @@ class NodeCore final : private ProtocolHost,
                        private DirectoryHost,
                        private DirectoryClientHost,
                        private TurnCredentialHost,
+                       private UdpProbeHost,
                        private IdentifyHost,
                        private ReachabilityHost,
                        private DialBackHost,
@@ -80,6 +82,7 @@ class NodeCore final : private ProtocolHost,
     TurnCredentialService::Limits turn;
     ReachabilityService::Limits reachability;
     DialBackService::Limits dial_backs;
+    UdpProbeService::Limits udp_probes;
     std::size_t max_known_relays = 16;
     std::size_t automatic_relays = 2;  // where a node keeps reservations by itself
     Duration full_relay_rest = 5min;   // until a relay that has refused is asked again
@@ -176,6 +179,9 @@ class NodeCore final : private ProtocolHost,
   // credentials that are given here.
   void set_turn_wish(Instant now, std::optional<TurnWish> wish, std::string why);
   [[nodiscard]] const turn::CredentialSource& turn_credentials() const noexcept { return turn_.source(); }
+  // Answers OpenUdpProbe (UdpProbeService::handle_listening()), and says what has come on that port.
+  void handle_udp_probe_listening(Instant now, UdpProbeId id, const Result<Endpoint>& relay);
+  void handle_udp_probe_datagram(Instant now, UdpProbeId id, BytesView datagram);
   // Asks the peer of a connection for credentials with which this node reaches `target` through its TURN server. Told
   // by TurnCredentialsEnded.
   OperationId ask_turn_credentials(Instant now, ConnectionId relay, const PeerId& target);
@@ -298,6 +304,7 @@ class NodeCore final : private ProtocolHost,
   void handle_identified(Instant now, ConnectionId connection, const Identify& message) override;
   void mark_reachability_active() override { is_reachability_active_ = true; }
   void mark_dial_backs_active() override { are_dial_backs_active_ = true; }
+  void mark_udp_probes_active() override { are_udp_probes_active_ = true; }
   [[nodiscard]] bool is_connected_to(const IpAddress& address) const override;
   void dial_back(Instant now, DialBackId id, const autonat::WantDialBack& wanted) override;
   void cancel_dial_back(DialBackId id) override;
@@ -338,7 +345,10 @@ class NodeCore final : private ProtocolHost,
   void handle_relay_reached(Instant now, DialId dial, const Result<ConnectionId>& relay);
   void connect_relay(Instant now, relay::ConnectRelay& wanted);
   void handle_keeper_connected(Instant now, relay::AttemptId attempt, const Result<ConnectionId>& connection);
-  void update_turn_role(std::string why);
+  void update_turn_role(Instant now, std::string why);
+  void require_reached_ports(std::optional<TurnRole>& role, std::string& why) const;
+  void serve_turn(const std::optional<TurnRole>& role);
+  void tell_turn_role(const std::optional<TurnRole>& role, TurnRelayKind kind, std::string why);
   [[nodiscard]] NodeRoles roles() const;
 
   void add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
@@ -385,6 +395,9 @@ class NodeCore final : private ProtocolHost,
   DirectoryClients directory_clients_;
   TurnCredentialService turn_;
   std::optional<TurnWish> turn_wish_;
+  std::optional<ServeTurn> turn_served_;
+  std::string told_turn_off_;  // why, last; empty while it is on
+  UdpProbeService udp_probes_;
   ReachabilityService reachability_;
   DialBackService dial_backs_;
   std::vector<Multiaddr> listening_;
@@ -404,6 +417,7 @@ class NodeCore final : private ProtocolHost,
   std::set<PeerId> automatic_relays_;  // of the kept ones, those that nobody has asked for
   bool is_reachability_active_ = false;
   bool are_dial_backs_active_ = false;
+  bool are_udp_probes_active_ = false;
   bool are_roles_due_ = false;
   bool is_push_due_ = false;
   Instant next_push_{};  // not before

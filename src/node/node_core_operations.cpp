@@ -194,6 +194,7 @@ void NodeCore::close_all(Instant now) {
   directory_clients_.stop(now);
   reachability_.stop(now);
   dial_backs_.stop();
+  udp_probes_.stop(now);
   for (const relay::KeptRelay& kept : keeper_.snapshot().relays) keeper_.remove_relay(kept.relay);
   drain_keeper(now);
   settle(now);

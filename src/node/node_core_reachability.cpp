@@ -47,6 +47,7 @@ void NodeCore::handle_identified(Instant now, ConnectionId connection, const Ide
   const auto bootstrap = bootstraps_.find(link->peer());
   reachability_.handle_identified(now, *link, message, bootstrap != bootstraps_.end());
   const bool is_relay = std::ranges::find(message.protocols, relay::k_hop_protocol) != message.protocols.end();
+  udp_probes_.handle_identified(now, *link, message, bootstrap != bootstraps_.end());
   if (bootstrap != bootstraps_.end() && is_relay) remember_relay(bootstrap->first, bootstrap->second);
 }
 
@@ -54,6 +55,7 @@ void NodeCore::settle_reachability(Instant now) {
   if (std::exchange(are_dial_backs_active_, false)) dial_backs_.settle(now);
   end_dial_backs(now);
   if (std::exchange(is_reachability_active_, false) && reachability_.settle(now)) are_roles_due_ = true;
+  if (std::exchange(are_udp_probes_active_, false) && udp_probes_.settle(now)) are_roles_due_ = true;
   if (std::exchange(are_roles_due_, false)) update_roles(now);
   if (is_push_due_ && next_push_ <= now) {
     is_push_due_ = false;
@@ -63,7 +65,7 @@ void NodeCore::settle_reachability(Instant now) {
 }
 
 bool NodeCore::is_reachability_settled(Instant now) const {
-  return !are_dial_backs_active_ && !is_reachability_active_ && !are_roles_due_ &&
+  return !are_dial_backs_active_ && !are_udp_probes_active_ && !is_reachability_active_ && !are_roles_due_ &&
          (!is_push_due_ || now < next_push_) && dial_back_ends_.empty() && unwanted_links_.empty();
 }
 
@@ -223,8 +225,10 @@ void NodeCore::update_roles(Instant now) {
   set_protocol(relay::k_hop_protocol, is_relay);
   set_protocol(autonat::k_dial_request_protocol, roles_.wants_autonat_server && is_public);
   set_protocol(autonat::k_dial_back_order_protocol, dial_backs_.has_partners());
+  set_protocol(udp_probe::k_protocol, roles_.wants_autonat_server && is_public);
   dial_backs_.set_policy(dial_policy());
-  update_turn_role(why_roles());
+  udp_probes_.set_policy(dial_policy());
+  update_turn_role(now, why_roles());
   keep_reservations(now);
   publish_addresses(now);
 }

@@ -9,28 +9,70 @@ namespace dig::node {
 
 void NodeCore::set_turn_wish(Instant now, std::optional<TurnWish> wish, std::string why) {
   turn_wish_ = wish;
-  update_turn_role(why.empty() ? why_roles() : std::move(why));
+  update_turn_role(now, why.empty() ? why_roles() : std::move(why));
   publish_addresses(now);
   settle(now);
 }
 
 // Allocations that stand are left alone when the offer ends: they end with their credentials.
-void NodeCore::update_turn_role(std::string why) {
+void NodeCore::update_turn_role(Instant now, std::string why) {
   const bool is_offered = turn_wish_ && has_public_roles();
-  const auto role = is_offered ? make_turn_role(*turn_wish_, proven_addresses()) : std::nullopt;
+  auto role = is_offered ? make_turn_role(*turn_wish_, proven_addresses()) : std::nullopt;
+  const bool needs_probe = turn_wish_ && turn_wish_->needs_probe;
+  udp_probes_.set_target(now, IpFamily::v4, needs_probe && role ? role->relay_v4 : std::nullopt);
+  udp_probes_.set_target(now, IpFamily::v6, needs_probe && role ? role->relay_v6 : std::nullopt);
+  if (needs_probe && role) require_reached_ports(role, why);
+  serve_turn(role);
   const std::optional before = turn_.offer();
-  if (before == (role ? std::optional(role->offer) : std::nullopt)) return;
-  dignet::TurnRoleChanged fact{.is_on = role.has_value(), .kind = {}, .servers = {}, .why = std::move(why)};
-  fact.kind = (role ? role->offer : *before).kind == TurnRelayKind::pair ? "pair" : "open";
+  if (before != (role ? std::optional(role->offer) : std::nullopt)) {
+    turn_.set_offer(role ? std::optional(role->offer) : std::nullopt);
+    set_protocol(turn_credentials::k_protocol, role.has_value());
+    tell_turn_role(role, (role ? role->offer : *before).kind, std::move(why));
+  } else if (needs_probe && !role && told_turn_off_ != why) {
+    // An owner who asks for an open relay and has none learns why.
+    tell_turn_role(std::nullopt, turn_wish_->kind, std::move(why));
+  }
+}
+
+// Leaves of the role what datagrams from outside have reached.
+void NodeCore::require_reached_ports(std::optional<TurnRole>& role, std::string& why) const {
+  const IpFamily first = role->relay_v4 ? IpFamily::v4 : IpFamily::v6;
+  if (!udp_probes_.is_reached(IpFamily::v4)) role->relay_v4.reset();
+  if (!udp_probes_.is_reached(IpFamily::v6)) role->relay_v6.reset();
+  if (role->relay_v4 || role->relay_v6) {
+    why = "a datagram from outside has reached a relay port";
+  } else {
+    role.reset();
+    why = udp_probes_.why_not(first);
+  }
+}
+
+// The addresses may change while the offer, which is of the one port, stays the same.
+void NodeCore::serve_turn(const std::optional<TurnRole>& role) {
+  const auto served = role ? std::optional(ServeTurn{role->relay_v4, role->relay_v6}) : std::nullopt;
+  if (std::exchange(turn_served_, served) != served && served) put(*served);
+}
+
+void NodeCore::tell_turn_role(const std::optional<TurnRole>& role, TurnRelayKind kind, std::string why) {
+  told_turn_off_ = role ? "" : why;
+  dignet::TurnRoleChanged fact{.is_on = role.has_value(),
+                               .kind = kind == TurnRelayKind::pair ? "pair" : "open",
+                               .servers = {},
+                               .why = std::move(why)};
   if (role) {
     for (const StunUri& server : role->offer.servers) fact.servers.push_back(server.to_string());
-    put(ServeTurn{role->relay_v4, role->relay_v6});
-    turn_.set_offer(role->offer);
-  } else {
-    turn_.set_offer(std::nullopt);
   }
   put(NodeFact{std::move(fact)});
-  set_protocol(turn_credentials::k_protocol, role.has_value());
+}
+
+void NodeCore::handle_udp_probe_listening(Instant now, UdpProbeId id, const Result<Endpoint>& relay) {
+  udp_probes_.handle_listening(now, id, relay);
+  settle(now);
+}
+
+void NodeCore::handle_udp_probe_datagram(Instant now, UdpProbeId id, BytesView datagram) {
+  udp_probes_.handle_datagram(now, id, datagram);
+  settle(now);
 }
 
 OperationId NodeCore::ask_turn_credentials(Instant now, ConnectionId relay, const PeerId& target) {

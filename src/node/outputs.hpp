@@ -88,6 +88,20 @@ struct PersistDirectory {  // all of it durably, or nothing
 struct ServeTurn {  // new allocations are named under these addresses
   std::optional<IpAddress> relay_v4;
   std::optional<IpAddress> relay_v6;
+  friend bool operator==(const ServeTurn&, const ServeTurn&) = default;
+};
+
+// --- requests to the shell: UDP probes ------------------------------------------------------------------------------
+struct OpenUdpProbe {  // a relay port as a client would have it; answered by handle_udp_probe_listening(), later
+  UdpProbeId id;
+  IpAddress reached;  // where others reach this node
+};
+struct CloseUdpProbe {
+  UdpProbeId id;
+};
+struct SendUdpProbe {  // one datagram, from a fresh port
+  Endpoint to;
+  Bytes datagram;
 };
 
 // What this node publishes was signed with this sequence number, and the next life must begin behind it.
@@ -201,10 +215,11 @@ struct AppWritten {
   Result<void> result;
 };
 
-using NodeOutput = std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory,
-                                SequenceUsed, ServeTurn, NodeFact, AttemptsCompleted, PathChosen, ConnectEnded,
-                                PingEnded, FetchProgressed, FetchWantedComplete, FetchEnded, HoldersFound,
-                                TurnCredentialsEnded, AppStreamOpened, AppStreamAccepted, AppRead, AppWritten>;
+using NodeOutput =
+    std::variant<DialTcp, CancelDial, ResolveName, Flush, CloseConnection, DiskRequest, PersistDirectory, SequenceUsed,
+                 ServeTurn, OpenUdpProbe, CloseUdpProbe, SendUdpProbe, NodeFact, AttemptsCompleted, PathChosen,
+                 ConnectEnded, PingEnded, FetchProgressed, FetchWantedComplete, FetchEnded, HoldersFound,
+                 TurnCredentialsEnded, AppStreamOpened, AppStreamAccepted, AppRead, AppWritten>;
 
 // Where the parts of the core put what is to be done and told.
 class OutputSink {

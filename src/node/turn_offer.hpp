@@ -14,6 +14,8 @@ namespace dig::node {
 struct TurnWish {
   TurnRelayKind kind = TurnRelayKind::pair;
   bool has_tls = false;  // with a certificate that the clients of others believe
+  // An open relay whose relay ports nobody vouches for: it is offered once a datagram from outside has reached one.
+  bool needs_probe = false;
   friend bool operator==(const TurnWish&, const TurnWish&) = default;
 };
 

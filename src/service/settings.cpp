@@ -52,8 +52,17 @@ constexpr NumberKey k_numbers[] = {
     {"turn-max-mbps", "DIGNET_TURN_MAX_MBPS", &Settings::turn_max_mbps},
     {"turn-max-gb-per-month", "DIGNET_TURN_MAX_GB_PER_MONTH", &Settings::turn_max_gb_per_month}};
 
+struct TruthKey {
+  std::string_view key;
+  const char* variable;
+  std::optional<bool> Settings::* member;
+};
+constexpr TruthKey k_truths[] = {{"no-turn", "DIGNET_NO_TURN", &Settings::no_turn},
+                                 {"turn-open", "DIGNET_TURN_OPEN", &Settings::turn_open}};
+
 std::vector<std::string_view> all_keys() {
-  std::vector<std::string_view> keys{"port", "log-level", "color", "no-turn"};
+  std::vector<std::string_view> keys{"port", "log-level", "color"};
+  for (const TruthKey& truth : k_truths) keys.push_back(truth.key);
   for (const ListKey& list : k_lists) keys.push_back(list.key);
   for (const TextKey& text : k_texts) keys.push_back(text.key);
   for (const NumberKey& number : k_numbers) keys.push_back(number.key);
@@ -113,10 +122,12 @@ Result<void> apply(Settings& settings, std::string_view key, const toml::node& v
     DIG_TRY(settings.*number->member, amount_of(key, value.is_number() ? value.value<double>() : std::nullopt));
     return {};
   }
-  if (key == "no-turn") {
-    if (!value.is_boolean()) return fail(Errc::bad_config, "no-turn must be true or false");
-    settings.no_turn = value.value<bool>();
-  } else if (key == "port") {
+  if (const auto truth = std::ranges::find(k_truths, key, &TruthKey::key); truth != std::end(k_truths)) {
+    if (!value.is_boolean()) return fail(Errc::bad_config, std::string(key) + " must be true or false");
+    settings.*truth->member = value.value<bool>();
+    return {};
+  }
+  if (key == "port") {
     const auto port = value.is_integer() ? value.value<std::int64_t>() : std::nullopt;
     if (!port || *port < 0 || *port > 65535) return fail(Errc::bad_config, "port must be a number from 0 to 65535");
     settings.port = static_cast<std::uint16_t>(*port);
@@ -162,10 +173,12 @@ Result<void> read_turn_limits(Settings& settings, const Environment& environment
     if (!amount) return in_variable(key.variable, amount.error());
     settings.*key.member = *amount;
   }
-  if (const auto text = environment("DIGNET_NO_TURN")) {
-    const auto truth = truth_of("no-turn", *text);
-    if (!truth) return in_variable("DIGNET_NO_TURN", truth.error());
-    settings.no_turn = *truth;
+  for (const TruthKey& key : k_truths) {
+    const auto text = environment(key.variable);
+    if (!text) continue;
+    const auto truth = truth_of(key.key, *text);
+    if (!truth) return in_variable(key.variable, truth.error());
+    settings.*key.member = *truth;
   }
   return {};
 }
@@ -247,7 +260,7 @@ Settings merge(Settings over, Settings under) {
   for (const ListKey& list : k_lists) pick(over.*list.member, under.*list.member);
   for (const TextKey& text : k_texts) pick(over.*text.member, under.*text.member);
   for (const NumberKey& number : k_numbers) pick(over.*number.member, under.*number.member);
-  pick(over.no_turn, under.no_turn);
+  for (const TruthKey& truth : k_truths) pick(over.*truth.member, under.*truth.member);
   pick(over.log_level, under.log_level);
   pick(over.color, under.color);
   return over;

@@ -27,6 +27,7 @@ struct Settings {
   std::optional<std::string> color;
   // Being a TURN server for peers.
   std::optional<bool> no_turn;
+  std::optional<bool> turn_open;                // to any public address
   std::optional<double> turn_max_mbps;          // megabits a second of all together; 0: no limit
   std::optional<double> turn_max_gb_per_month;  // 10^9 bytes; 0: no limit
   // STUN and TURN servers.
@@ -53,8 +54,8 @@ inline constexpr std::string_view k_color_modes[] = {"auto", "always", "never"};
 // DIGNET_CA, DIGNET_PROXY, DIGNET_NO_PROXY, DIGNET_REDIS; behind the last two HTTPS_PROXY and NO_PROXY, in capitals or
 // not, as other programs take them. Errors: bad_config.
 // DIGNET_CA, DIGNET_PROXY, DIGNET_NO_PROXY; behind the last two HTTPS_PROXY and NO_PROXY, in capitals or not, as other
-// programs take them. DIGNET_NO_TURN (true or false), DIGNET_TURN_MAX_MBPS, DIGNET_TURN_MAX_GB_PER_MONTH. Errors:
-// bad_config.
+// programs take them. DIGNET_NO_TURN and DIGNET_TURN_OPEN (true or false), DIGNET_TURN_MAX_MBPS,
+// DIGNET_TURN_MAX_GB_PER_MONTH. Errors: bad_config.
 [[nodiscard]] Result<Settings> settings_from_environment(const Environment& environment);
 // Each setting from `over` if it has it, else from `under`.
 [[nodiscard]] Settings merge(Settings over, Settings under);

@@ -49,13 +49,16 @@ TEST(Settings, ReadsTheKeysOfServers) {
 }
 
 TEST(Settings, ReadsWhatIsGivenAwayToOthers) {
-  const auto settings = parse_settings("no-turn = true\nturn-max-mbps = 2.5\nturn-max-gb-per-month = 100\n", "f");
+  const auto settings =
+      parse_settings("no-turn = true\nturn-open = true\nturn-max-mbps = 2.5\nturn-max-gb-per-month = 100\n", "f");
   ASSERT_TRUE(settings) << why(settings);
   EXPECT_EQ(settings->no_turn, true);
+  EXPECT_EQ(settings->turn_open, true);
   EXPECT_EQ(settings->turn_max_mbps, 2.5);
   EXPECT_EQ(settings->turn_max_gb_per_month, 100.0);
-  for (const char* const text : {"no-turn = 1", "no-turn = 'yes'", "turn-max-mbps = -1", "turn-max-mbps = nan",
-                                 "turn-max-mbps = inf", "turn-max-mbps = '1'", "turn-max-gb-per-month = 1000001"}) {
+  for (const char* const text :
+       {"no-turn = 1", "turn-open = 'true'", "no-turn = 'yes'", "turn-max-mbps = -1", "turn-max-mbps = nan",
+        "turn-max-mbps = inf", "turn-max-mbps = '1'", "turn-max-gb-per-month = 1000001"}) {
     EXPECT_FALSE(parse_settings(text, "f")) << text;
   }
   const auto of = [](std::map<std::string, std::string> variables) {
@@ -64,6 +67,8 @@ TEST(Settings, ReadsWhatIsGivenAwayToOthers) {
   EXPECT_EQ(of({{"DIGNET_TURN_MAX_MBPS", "0.5"}})->turn_max_mbps, 0.5);
   EXPECT_EQ(of({{"DIGNET_TURN_MAX_GB_PER_MONTH", "0"}})->turn_max_gb_per_month, 0.0);
   EXPECT_EQ(of({{"DIGNET_NO_TURN", "false"}})->no_turn, false);
+  EXPECT_EQ(of({{"DIGNET_TURN_OPEN", "true"}})->turn_open, true);
+  EXPECT_EQ(why(of({{"DIGNET_TURN_OPEN", "yes"}})), "DIGNET_TURN_OPEN: turn-open must be true or false");
   EXPECT_EQ(why(of({{"DIGNET_NO_TURN", "1"}})), "DIGNET_NO_TURN: no-turn must be true or false");
   EXPECT_EQ(why(of({{"DIGNET_TURN_MAX_MBPS", "2x"}})),
             "DIGNET_TURN_MAX_MBPS: turn-max-mbps must be a number from 0 to 1000000");

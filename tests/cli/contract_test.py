@@ -24,6 +24,12 @@ class Help(CommandTest):
                 self.assertIn("Example", result.out)
                 self.assertIn(f"dignet {command}", result.out)
 
+    def test_serve_names_what_its_owner_says_of_turn(self):
+        text = self.ok("serve", "--help").out
+        for flag in ("--no-turn", "--turn-max-mbps", "--turn-max-gb-per-month", "--turn-open", "--relay-ip", "--min-port",
+                     "--max-port"):
+            self.assertRegex(text, rf"(?m)^\s+{flag}\s")
+
     def test_version(self):
         self.assertRegex(self.ok("--version").out, r"^dignet \d+\.\d+\.\d+\n$")
         self.assertRegex(self.ok("--version", "--json").last()["version"], r"^\d+\.\d+\.\d+$")
@@ -53,7 +59,11 @@ class WrongUse(CommandTest):
                           ["get", "x", "--timeout", "soon"], ["connect", "x", "--count", "0"], ["serve", "--port", "65536"],
                           ["--log-level", "loud", "id"], ["--color", "red", "id"], ["id", "--nonsense"], ["nonsense"],
                           ["rm", "no-urn"], ["get", "no-urn"], ["connect", "no-address"], ["get", "--tiers", "9", "x"],
-                          ["add", "x", "--store-id", "xyz"]):
+                          ["add", "x", "--store-id", "xyz"], ["serve", "--turn-open", "--no-turn"],
+                          ["serve", "--min-port", "50000"], ["serve", "--relay-ip", "127.0.0.1"],
+                          ["serve", "--turn-open", "--min-port", "1023"],
+                          ["serve", "--turn-open", "--min-port", "50001", "--max-port", "50000"],
+                          ["serve", "--turn-open", "--relay-ip", "192.0.2.1"]):
             with self.subTest(arguments):
                 result = run("--home", home, "--json", *arguments)
                 self.assertEqual(result.code, 2, result)

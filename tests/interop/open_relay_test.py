@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bootstrap server as an open TURN relay: Debian's aioice, with credentials that a js-libp2p peer asks for, talks through
-its relay ports with a plain UDP program that knows nothing of TURN. Server, client and program are in namespaces with a
-router between them, which gives the server a second, mapped address; all addresses look like those of the Internet, as an
+"""A bootstrap server as an open TURN relay, and a node of which its owner wants the same, which is one once the bootstrap
+server's datagram has reached its relay ports: Debian's aioice, with credentials that a js-libp2p peer asks for, talks through
+them with a plain UDP program that knows nothing of TURN. Server, node, client and program are in namespaces with a router
+between them, which gives server and node a second, mapped address; all addresses look like those of the Internet, as an
 open relay serves no others."""
 import contextlib
 import os
@@ -20,17 +21,30 @@ from pair_relay_test import PORT, in_home, run
 HERE = pathlib.Path(__file__).parent
 SERVER, SERVER_TOO, MAPPED, INSIDE = "8.8.4.4", "8.8.4.5", "8.8.8.8", "10.0.0.2"
 CLIENT, FAR, FAR_PRIVATE, ECHO_PORT = "9.9.9.9", "1.1.1.1", "10.1.1.1", 7000
+NODE, NODE_TOO, NODE_MAPPED, NODE_INSIDE = "4.2.2.1", "4.2.2.2", "7.7.7.7", "10.0.0.3"
 # The private address stands first: a relay that takes the first one it finds would send from there.
-HOMES = {"server": (INSIDE, SERVER, SERVER_TOO), "client": (CLIENT,), "far": (FAR, FAR_PRIVATE)}
+HOMES = {"server": (INSIDE, SERVER, SERVER_TOO), "client": (CLIENT,), "far": (FAR, FAR_PRIVATE), "node": (NODE, NODE_TOO),
+         "mapped": (NODE_INSIDE,)}
+IS_REACHED = "a datagram from outside has reached a relay port"
+# Of a node: its own port is open, its relay ports are not.
+FIREWALL = """table inet closed {
+  chain input {
+    type filter hook input priority 0; policy accept;
+    udp dport 50000-50099 drop
+  }
+}
+"""
 # One address inside for one outside, as clouds have it. What is not mapped passes as it is.
 NAT = f"""table ip nat {{
   chain incoming {{
     type nat hook prerouting priority dstnat;
     ip daddr {MAPPED} dnat to {INSIDE}
+    ip daddr {NODE_MAPPED} dnat to {NODE_INSIDE}
   }}
   chain outgoing {{
     type nat hook postrouting priority srcnat;
     ip saddr {INSIDE} ip daddr != {FAR_PRIVATE} snat to {MAPPED}
+    ip saddr {NODE_INSIDE} snat to {NODE_MAPPED}
   }}
 }}
 """
@@ -228,6 +242,56 @@ class OpenRelayTest(unittest.TestCase):
         with bootstrap(self.folder / "home", "--no-turn") as node:
             answer = self.asker.ask("answered", "ask", node.address, self.target.peer_id)
             self.assertEqual(answer["error"], "UnsupportedProtocolError", answer)
+
+    def serve_open(self, stack, name, *flags, home="node", at=NODE):
+        node = stack.enter_context(in_home(home, turn_lab.COMMAND, "--home", self.folder / name, "--json", "serve",
+                                           "--port", PORT, "--turn-open", "--min-port", 50000, "--max-port", 50099, *flags))
+        node.address = f"/ip4/{at}/tcp/{PORT}/p2p/{node.next('ready')['peer_id']}"
+        return node
+
+    def turn_role(self, node, why):
+        """What a node of serve_open() says when this is the reason; until then it is no TURN server."""
+        while (role := node.next("turn_role"))["why"] != why:
+            self.assertEqual((role["state"], role["kind"]), ("off", "open"), role)
+        return role["state"]
+
+    def assert_no_turn_server(self, node):
+        answer = self.asker.ask("answered", "ask", node.address, self.target.peer_id)
+        self.assertEqual(answer["error"], "UnsupportedProtocolError", answer)
+
+    def test_a_node_whose_relay_ports_are_reached(self):
+        server = self.stack_of_test().enter_context(bootstrap(self.folder / "home"))
+        for name, flags, at, relayed_at in (("open", (), NODE, NODE), ("other", ("--relay-ip", NODE_TOO), NODE, NODE_TOO),
+                                            ("mapped", ("--listen", f"/ip4/{NODE_INSIDE}/tcp/{PORT}", "--announce",
+                                                        f"/ip4/{NODE_MAPPED}/tcp/{PORT}"), NODE_MAPPED, NODE_MAPPED)):
+            with self.subTest(name), contextlib.ExitStack() as stack:
+                node = self.serve_open(stack, name, "--bootstrap", server.address, *flags,
+                                       home="mapped" if name == "mapped" else "node", at=at)
+                self.assertEqual(self.turn_role(node, IS_REACHED), "on")
+                client = self.client(stack, self.credentials(node), server=at)
+                relayed = self.allocated(client, relayed_at)
+                self.assertTrue(50000 <= relayed[1] <= 50099, relayed)
+                self.exchange(client, relayed, "hello")
+                self.assertEqual(client.ask("bound", "bind", FAR_PRIVATE, ECHO_PORT)["code"], 403)
+
+    def test_a_node_whose_relay_ports_are_closed(self):
+        stack = self.stack_of_test()
+        server = stack.enter_context(bootstrap(self.folder / "home"))
+        run("ip", "netns", "exec", "node", "nft", "-f", "-", input=FIREWALL, text=True)
+        stack.callback(run, "ip", "netns", "exec", "node", "nft", "flush", "ruleset")
+        node = self.serve_open(stack, "closed", "--bootstrap", server.address)
+        self.assertEqual(self.turn_role(node, "no datagram from outside has reached a relay port"), "off")
+        self.assert_no_turn_server(node)
+
+    def test_a_node_whose_relay_ports_nobody_can_try(self):
+        node = self.serve_open(self.stack_of_test(), "alone", "--announce", f"/ip4/{NODE}/tcp/{PORT}")
+        self.assertEqual(self.turn_role(node, "no peer is connected that can try its relay ports"), "off")
+        self.assert_no_turn_server(node)
+
+    def stack_of_test(self):
+        stack = contextlib.ExitStack()
+        self.addCleanup(stack.close)
+        return stack
 
 
 def be_echo():

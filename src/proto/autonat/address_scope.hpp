@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "base/accept_limiter.hpp"
 #include "base/address_class.hpp"
 
 namespace dig::autonat {
@@ -34,6 +35,21 @@ enum class AddressScope : std::uint8_t {
 
 [[nodiscard]] inline bool is_same_scope(const IpAddress& a, const IpAddress& b) noexcept {
   return scope_of(a) == scope_of(b) && scope_of(a) != AddressScope::none;
+}
+
+// Whether a server with this address can say something about an address of this node: one of the same scope that is not
+// in the same place. From our own address it would come from inside; on loopback all do, and inside is where it is
+// asked.
+[[nodiscard]] inline bool can_probe(const IpAddress& server, const IpAddress& own) {
+  if (!is_same_scope(server, own)) return false;
+  switch (scope_of(own)) {
+    case AddressScope::internet:
+      return AcceptLimiter::prefix_of(server) != AcceptLimiter::prefix_of(own);
+    case AddressScope::local:
+      return server != own;
+    default:
+      return true;
+  }
 }
 
 }  // namespace dig::autonat

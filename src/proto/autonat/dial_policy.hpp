@@ -29,5 +29,8 @@ struct DialPolicy {
 // same network then, and nobody else is hit.
 [[nodiscard]] std::optional<Endpoint> dialable(const Multiaddr& address, const PeerId& client,
                                                const std::optional<IpAddress>& observed, const DialPolicy& policy);
+// The same of an endpoint, whatever is sent there.
+[[nodiscard]] bool is_dialable(const Endpoint& endpoint, const std::optional<IpAddress>& observed,
+                               const DialPolicy& policy);
 
 }  // namespace dig::autonat

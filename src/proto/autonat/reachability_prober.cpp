@@ -262,14 +262,8 @@ bool ReachabilityProber::wants_more(const Address& address) const {
 
 // Whether the server has something to say about the address in this round, now or later.
 bool ReachabilityProber::may_ask(const Server& server, const Address& address) const {
-  const IpAddress& own = address.endpoint.address;
-  if (!server.is_connected || !is_same_scope(server.address, own)) return false;
-  // From our own address it would dial us from inside; on loopback all addresses are, and inside is where it is asked.
-  const AddressScope scope = scope_of(own);
-  const Prefix prefix = AcceptLimiter::prefix_of(server.address);
-  const bool is_inside = scope == AddressScope::internet ? prefix == AcceptLimiter::prefix_of(own)
-                                                         : scope == AddressScope::local && server.address == own;
-  return !is_inside && std::ranges::find(address.asked, prefix) == address.asked.end();
+  if (!server.is_connected || !can_probe(server.address, address.endpoint.address)) return false;
+  return std::ranges::find(address.asked, AcceptLimiter::prefix_of(server.address)) == address.asked.end();
 }
 
 // With nobody left to ask, what is known must do; if somebody comes, the round goes on.
