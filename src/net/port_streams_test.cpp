@@ -203,6 +203,26 @@ TEST_F(PortStreamsTest, a_certificate_of_another_peer_is_refused) {
   EXPECT_EQ(far_owner_.dialled->result.error().code(), Errc::certificate_self_signed);
 }
 
+TEST_F(PortStreamsTest, pages_are_answered_to_http_1_0_too) {
+  start(300ms, k_patience);
+  streams_->set_pages(
+      [](const http::RequestHead&) { return PageAnswer{.content_type = "text/plain", .body = "up\n"}; });
+  const auto ask = [&](const std::string& fields) {
+    PortClient client(server_);
+    client.send("GET / HTTP/1.0\r\n" + fields + "\r\n");
+    return client.receive();
+  };
+  run([&] {
+    const std::string answer = ask(host());
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_THAT(answer, HasSubstr("\r\nConnection: close\r\n"));
+    EXPECT_THAT(answer, HasSubstr("\r\n\r\nup\n"));
+    EXPECT_THAT(ask("Host: evil.example\r\n"), StartsWith("HTTP/1.1 421 "));
+    EXPECT_THAT(ask(""), StartsWith("HTTP/1.1 400 "));
+    EXPECT_THAT(ask(host() + "Connection: upgrade\r\nUpgrade: websocket\r\n"), StartsWith("HTTP/1.1 200 OK\r\n"));
+  });
+}
+
 TEST_F(PortStreamsTest, pages_are_answered_under_names_of_ours_only) {
   start(300ms, k_patience);
   streams_->set_pages([](const http::RequestHead& request) {

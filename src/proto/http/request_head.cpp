@@ -55,7 +55,8 @@ std::expected<void, Refusal> read_request_line(std::string_view line, RequestHea
   const std::string_view method = line.substr(0, first);
   const std::string_view target = line.substr(first + 1, last - first - 1);
   const std::string_view version = line.substr(last + 1);
-  if (version != "HTTP/1.1") {
+  head.is_http_1_0 = version == "HTTP/1.0";
+  if (version != "HTTP/1.1" && !head.is_http_1_0) {
     const bool is_http = version.starts_with("HTTP/");
     return refuse(is_http ? 505 : 400, Errc::protocol_not_supported, "HTTP/1.1 is spoken here");
   }

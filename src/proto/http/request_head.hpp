@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The head of an HTTP/1.1 request to a server that has a few fixed pages and WebSocket (RFC 9110, RFC 9112): GET and
-// HEAD of a path, one Host, no body.
+// HEAD of a path, one Host, no body. One of HTTP/1.0, as simple clients and health checks send it, is read in the same
+// way; it must have a Host too, without which nobody could tell that a foreign web page sends it (DNS rebinding).
 #pragma once
 
 #include <cstdint>
@@ -15,9 +16,10 @@
 namespace dig::http {
 
 struct RequestHead {
-  bool is_head = false;  // HEAD: the answer has no body (RFC 9110 §9.3.2)
-  std::string path;      // begins with a slash; as it came, nothing decoded; without the query
-  std::string host;      // without port, in lower case: a name, an IPv4 address, or an IPv6 address in brackets
+  bool is_head = false;      // HEAD: the answer has no body (RFC 9110 §9.3.2)
+  bool is_http_1_0 = false;  // it can ask for no other protocol (RFC 9110 §7.8)
+  std::string path;          // begins with a slash; as it came, nothing decoded; without the query
+  std::string host;          // without port, in lower case: a name, an IPv4 address, or an IPv6 address in brackets
   Fields fields;
 };
 

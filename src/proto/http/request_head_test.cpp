@@ -89,8 +89,21 @@ TEST(HttpRequest, RequestLinesHaveThreeParts) {
   }
 }
 
-TEST(HttpRequest, SpeaksHttp11Only) {
-  for (const char* version : {"HTTP/1.0", "HTTP/2.0", "HTTP/1.10", "HTTP/1.2", "HTTP/"}) {
+TEST(HttpRequest, ReadsHttp10AsItReadsHttp11) {
+  const RequestHead old = accepted("GET /health HTTP/1.0\r\nHost: A.example:80\r\n\r\n");
+  EXPECT_TRUE(old.is_http_1_0);
+  EXPECT_EQ(old.path, "/health");
+  EXPECT_EQ(old.host, "a.example");
+  EXPECT_TRUE(accepted("HEAD / HTTP/1.0\r\nHost: a\r\n\r\n").is_head);
+  EXPECT_FALSE(accepted(get("")).is_http_1_0);
+  EXPECT_EQ(refusal("GET / HTTP/1.0\r\n\r\n"), 400) << "no Host";
+  EXPECT_EQ(refusal("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"), 400) << "two";
+  EXPECT_EQ(refusal("POST / HTTP/1.0\r\nHost: a\r\n\r\n"), 405);
+  EXPECT_EQ(refusal("GET / HTTP/1.0\r\nHost: a\r\nContent-Length: 1\r\n\r\n"), 413);
+}
+
+TEST(HttpRequest, SpeaksNoOtherVersion) {
+  for (const char* version : {"HTTP/0.9", "HTTP/1.00", "HTTP/2.0", "HTTP/1.10", "HTTP/1.2", "HTTP/"}) {
     EXPECT_EQ(refusal("GET / " + std::string(version) + "\r\nHost: a\r\n\r\n"), 505) << version;
   }
   EXPECT_EQ(refusal("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505);

@@ -26,7 +26,8 @@ std::string accept_of(std::string_view key) {
 }
 
 bool asks_for_websocket(const http::RequestHead& head) {
-  return head.fields.has_token("upgrade", "websocket") && head.fields.has_token("connection", "upgrade");
+  return !head.is_http_1_0 && head.fields.has_token("upgrade", "websocket") &&
+         head.fields.has_token("connection", "upgrade");
 }
 
 std::expected<std::string, http::Refusal> key_of(const http::RequestHead& head) {

@@ -53,6 +53,16 @@ TEST(WebsocketHandshake, UnderstandsRequestsOfBrowsers) {
   EXPECT_EQ(key_of(head).value(), k_key);
 }
 
+TEST(WebsocketHandshake, OfHttp10NobodyAsksForIt) {
+  std::string text = "GET / HTTP/1.1\r\nHost: a\r\n" + upgrade() + "\r\n";
+  EXPECT_TRUE(asks_for_websocket(http::parse_request_head(text, {}).value()));
+  text.replace(text.find("/1.1"), 4, "/1.0");
+  const auto old = http::parse_request_head(text, {});
+  ASSERT_TRUE(old);
+  EXPECT_FALSE(asks_for_websocket(*old));
+  EXPECT_EQ(refusal(*old), 426);
+}
+
 TEST(WebsocketHandshake, TellsPagesFromWebsockets) {
   EXPECT_FALSE(asks_for_websocket(request("")));
   EXPECT_FALSE(asks_for_websocket(request("Upgrade: websocket\r\n")));
