@@ -18,7 +18,7 @@
 namespace dig::net {
 namespace {
 
-constexpr std::size_t k_rows_at_once = 32;  // whose signatures are checked before others have their turn
+constexpr std::size_t k_rows_at_once = 16;  // whose signatures are checked before others have their turn
 constexpr Duration k_owner_is_busy = 20ms;
 constexpr std::size_t k_replays_at_once = 8;                   // readings of the disk that are on their way to Redis
 constexpr std::size_t k_read_ahead = std::size_t{512} * 1024;  // bytes; what is read at once may be twice that
