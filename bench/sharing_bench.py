@@ -74,6 +74,15 @@ class Process:
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def waited(self):
+        """How long its busiest thread has waited for a core that others had (Documentation/scheduler/sched-stats.rst)."""
+        threads = [tuple(map(int, (thread / "schedstat").read_text().split()))
+                   for thread in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()]
+        return max(threads)[1] / 1e9
+
+    def used(self):
+        return self.cpu(), self.waited()
+
     def kill(self):
         if self.process is not None:
             self.process.send_signal(signal.SIGKILL)
@@ -178,8 +187,11 @@ def describe_look_ups(probe, start, end, servers):
 
 
 def describe_cpu(before, processes):
-    used = {name: process.cpu() - before.get(name, 0) for name, process in processes.items()}
-    return ", ".join(f"{name} {seconds:.1f}" for name, seconds in used.items()) + " CPU s"
+    texts = []
+    for name, process in processes.items():
+        cpu, waited = (now - then for now, then in zip(process.used(), before.get(name, (0, 0))))
+        texts.append(f"{name} {cpu:.1f} ({waited:.1f})")
+    return ", ".join(texts) + " CPU s (and waited for a core)"
 
 
 def wait_quiet(processes):
@@ -223,7 +235,7 @@ class Bench:
         return f"{what} after {seconds:.1f} s"
 
     def feed(self):
-        before = {name: process.cpu() for name, process in self.processes.items()}
+        before = {name: process.used() for name, process in self.processes.items()}
         started = time.monotonic()
         load = subprocess.run([BIN / "directory_load", "feed", str(SEED), str(options.records), "48", self.one.address,
                                self.two.address], stdout=subprocess.PIPE, text=True, check=True)
@@ -245,7 +257,7 @@ class Bench:
         self.redis.kill()
         time.sleep(1)
         self.redis.lose_everything()
-        before = {name: process.cpu() for name, process in self.processes.items() if process is not self.redis}
+        before = {name: process.used() for name, process in self.processes.items() if process is not self.redis}
         started = time.monotonic()
         self.redis.start()
         wait_until(lambda: self.redis.keys() >= options.records + 2, "Redis is not filled")
@@ -254,8 +266,8 @@ class Bench:
         shared = self.note("empty: both servers say so",
                            max(server.shared_at(started) for server in (self.one, self.two)) - started)
         healed = time.monotonic()
-        quiet = self.note("empty: quiet", wait_quiet(self.processes) - started)
         cpu = describe_cpu(before, self.processes)
+        quiet = self.note("empty: quiet", wait_quiet(self.processes) - started)
         probe.end()
         took, lost = replicated_from(probe, started, healed)
         self.note("empty: every registration is replicated", took)
@@ -264,7 +276,7 @@ class Bench:
 
     def fresh(self, number):
         home = self.root / f"fresh{number}"
-        before = {name: process.cpu() for name, process in self.processes.items()}
+        before = {name: process.used() for name, process in self.processes.items()}
         started = time.monotonic()
         third = Bootstrap(home, self.redis)
         processes = {**self.processes, "fresh": third}
@@ -275,8 +287,8 @@ class Bench:
             wait_until(lambda: third.shared_at(started), "nothing is shared")
             shared = self.note("fresh: says so", third.shared_at(started) - started)
             healed = time.monotonic()
-            quiet = self.note("fresh: quiet", wait_quiet(processes) - started)
             cpu = describe_cpu(before, processes)
+            quiet = self.note("fresh: quiet", wait_quiet(processes) - started)
             probe.end()
             print(f"{known}; {shared}; {quiet}; {cpu}; "
                   f"{describe_look_ups(probe, started, healed, {0: 'one', 1: 'two', 2: 'fresh'})}", flush=True)
@@ -286,7 +298,7 @@ class Bench:
 
     def killed(self, _):
         self.one.kill()
-        before = {"two": self.two.cpu(), "Redis": self.redis.cpu()}
+        before = {"two": self.two.used(), "Redis": self.redis.used()}
         started = time.monotonic()
         self.one.start()
         ready = self.note("killed: answers", self.one.wait_ready() - started)
@@ -295,8 +307,8 @@ class Bench:
         wait_until(lambda: self.one.shared_at(started), "nothing is shared")
         shared = self.note("killed: says so", self.one.shared_at(started) - started)
         healed = time.monotonic()
-        quiet = self.note("killed: quiet", wait_quiet(self.processes) - started)
         cpu = describe_cpu(before, self.processes)
+        quiet = self.note("killed: quiet", wait_quiet(self.processes) - started)
         probe.end()
         found = probe.answers(started, healed, kind="look-up", server=0)
         print(f"{ready}; {known}, {sum(line.get('found', False) for line in found)} of {len(found)} look-ups found theirs; "

@@ -58,6 +58,8 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
   void write(std::span<const store::DirectoryChange> changes, OnWritten done) {
     std::vector<SharedPut> puts;
     for (const store::DirectoryChange& change : changes) {
+      const auto* const row = std::get_if<store::DirectoryRow>(&change);
+      if (row != nullptr && is_present(*row)) continue;  // mostly what was read there just now
       if (auto put = directory_.put_of(change)) puts.push_back(std::move(*put));
     }
     const bool is_full = writer_.waiting_bytes() > config_.max_waiting;
@@ -261,7 +263,7 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     std::vector<SharedPut> puts;
     std::vector<store::RowName> there;
     for (store::DirectoryRow& row : rows) {
-      if (present_.contains(content_hash(row))) {
+      if (is_present(row)) {
         there.push_back({row.peer, row.slot, row.sequence});
       } else if (auto put = directory_.put_of(std::move(row))) {
         puts.push_back(std::move(*put));
@@ -282,7 +284,11 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     });
   }
 
-  // Of what Redis had when it was scanned. Keyed, so that nobody can make two that are equal.
+  // Whether Redis had it when it was scanned.
+  [[nodiscard]] bool is_present(const store::DirectoryRow& row) const {
+    return !present_.empty() && present_.contains(content_hash(row));
+  }
+  // Keyed, so that nobody can make two that are equal.
   [[nodiscard]] std::uint64_t content_hash(const store::DirectoryRow& row) const {
     Bytes content = to_bytes(row.peer.bytes());
     ByteWriter(content).u32(row.slot);

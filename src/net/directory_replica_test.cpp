@@ -607,6 +607,7 @@ TEST_F(DirectoryReplicaTest, AFloodArrivesAsAWholeAndALateServerGetsItAll) {
   EXPECT_TRUE(wait([&] { return two.live() == k_nodes; }, k_heal));
   Server& late = make_server("late");
   EXPECT_TRUE(wait([&] { return late.is_up() && late.live() == k_nodes; }, k_heal));
+  EXPECT_EQ(late.replica().snapshot().written, 0U) << "Redis has what came from there";
   for (const TestNode& node : nodes) EXPECT_TRUE(late.holds(node, store_of(1)) || late.knows(node));
 }
 
