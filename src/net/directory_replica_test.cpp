@@ -342,34 +342,6 @@ TEST_F(DirectoryReplicaTest, WhatIsToldAndKnownIsNotReadAgain) {
   EXPECT_EQ(heard_until(TestNode(5)), heard + 2 + 1 + 2 + 2 + 2) << "the page, and its record with it";
 }
 
-TEST_F(DirectoryReplicaTest, WhatWaitsForRedisGoesThereTogether) {
-  start_redis();
-  Server& one = make_server("one");
-  ASSERT_TRUE(wait_up(one));
-  ASSERT_TRUE(ask({"CONFIG", "RESETSTAT"}));
-  constexpr std::size_t k_writes = 100;
-  std::size_t replicated = 0;
-  std::vector<TestNode> nodes;
-  for (std::uint64_t i = 0; i < k_writes; ++i) {
-    nodes.emplace_back(100 + i);
-    const store::DirectoryChange row = store::DirectoryRow{.peer = nodes.back().peer(),
-                                                           .slot = 0,
-                                                           .sequence = wall_ms(),
-                                                           .source = 1,
-                                                           .lifetime = 1h,
-                                                           .kept = 2h,
-                                                           .envelope = nodes.back().signed_record(wall_ms())};
-    one.replica().write({&row, 1}, [&](bool is_replicated) { replicated += is_replicated ? 1 : 0; });
-  }
-  ASSERT_TRUE(wait([&] { return replicated == k_writes; })) << "each is answered";
-  for (const TestNode& node : nodes) EXPECT_EQ(ask({"HLEN", key_of(node)})->number(), 1);
-  const std::string calls = "cmdstat_eval:calls=";
-  const auto info = ask({"INFO", "commandstats"});
-  const std::string text = *info->text();
-  ASSERT_NE(text.find(calls), std::string::npos);
-  EXPECT_LE(std::stoul(text.substr(text.find(calls) + calls.size())), 10U) << "each costs Redis a write to its disk";
-}
-
 TEST_F(DirectoryReplicaTest, ARedisThatHangsDelaysNoAnswerBeyondTheDeadline) {
   start_redis();
   Server& one = make_server("one");
