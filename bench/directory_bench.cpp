@@ -227,7 +227,7 @@ void DirectoryWrite(benchmark::State& state) {
     state.ResumeTiming();
     if (!(*database)->write(k_wall, changes)) return state.SkipWithError("a write failed");
   }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * k_batch));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(k_batch));
   for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path + suffix);
 }
 BENCHMARK(DirectoryWrite)->Unit(benchmark::kMillisecond)->UseRealTime();

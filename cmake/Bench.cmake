@@ -23,3 +23,8 @@ foreach(name IN ITEMS turn_load bare_relay idle_peers)
   target_link_libraries(${name} PRIVATE dignet_net dignet_options)
   add_dependencies(benches ${name})
 endforeach()
+
+# The peers of bench/sharing_bench.py are those of the tests.
+add_executable(directory_load ${CMAKE_SOURCE_DIR}/bench/directory_load.cpp)
+target_link_libraries(directory_load PRIVATE dignet_net_testing dignet_options)
+add_dependencies(benches directory_load)

@@ -47,7 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     if (const auto changes = directory.read_changes(reply, 7)) {
       fuzz::require(changes->last >= 7);
-      for (const WantedRows& one : changes->rows) fuzz::require(one.slots.front() == 0 && one.slots.size() <= 257);
+      for (const ChangedRows& one : changes->rows) fuzz::require(!one.slots.empty() && one.slots.size() <= 257);
     }
     (void)RedisDirectory::read_last_change(reply);
   }

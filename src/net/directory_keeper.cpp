@@ -8,8 +8,8 @@
 namespace dig::net {
 namespace {
 
-constexpr std::size_t k_max_queued = 8;  // the core asks for one batch at a time
-constexpr std::size_t k_bytes_at_once = std::size_t{256} * 1024;
+constexpr std::size_t k_max_queued = 8;                          // the core asks for one batch at a time
+constexpr std::size_t k_bytes_at_once = std::size_t{64} * 1024;  // some hundred rows, which the loop takes in one turn
 
 }  // namespace
 

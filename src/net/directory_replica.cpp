@@ -18,8 +18,10 @@
 namespace dig::net {
 namespace {
 
-constexpr std::size_t k_rows_at_once = 32;  // whose signatures are checked before others have their turn
+constexpr std::size_t k_rows_at_once = 16;  // whose signatures are checked before others have their turn
 constexpr Duration k_owner_is_busy = 20ms;
+constexpr std::size_t k_replays_at_once = 8;                   // readings of the disk that are on their way to Redis
+constexpr std::size_t k_read_ahead = std::size_t{512} * 1024;  // bytes; what is read at once may be twice that
 constexpr Duration k_first_retry = 100ms;
 constexpr Duration k_between_syncs = 2s;
 constexpr std::size_t k_max_present = std::size_t{1} << 20U;
@@ -56,6 +58,8 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
   void write(std::span<const store::DirectoryChange> changes, OnWritten done) {
     std::vector<SharedPut> puts;
     for (const store::DirectoryChange& change : changes) {
+      const auto* const row = std::get_if<store::DirectoryRow>(&change);
+      if (row != nullptr && is_present(*row)) continue;  // mostly what was read there just now
       if (auto put = directory_.put_of(change)) puts.push_back(std::move(*put));
     }
     const bool is_full = writer_.waiting_bytes() > config_.max_waiting;
@@ -166,8 +170,11 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
 
   // What was read in a generation of which nothing goes on.
   void forget_heard() {
+    is_reading_ = false;
+    cursor_.reset();
+    wanted_.clear();
     heard_.clear();
-    then_ = {};
+    heard_bytes_ = 0;
     present_.clear();
     give_timer_.set(std::nullopt);
   }
@@ -204,6 +211,7 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     last_sync_ = monotonic_now();
     phase_ = Phase::syncing;
     forget_heard();
+    replay_ = {};
     sync_timer_.set(std::nullopt);
     check_durability();
     ask(write_client_, directory_.put({}, random_word(rng_)), [this](const RedisReply& reply) -> Result<void> {
@@ -223,46 +231,52 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
         read_client_, directory_.last_change(),
         [this](const RedisReply& reply) -> Result<void> {
           DIG_TRY(last_change_, RedisDirectory::read_last_change(reply));
-          scan("0");
+          cursor_ = "0";
+          read_more();
           return {};
         },
         config_.block + config_.deadline);
   }
 
-  void scan(const std::string& cursor) {
-    ask(read_client_, directory_.scan(cursor), [this](const RedisReply& reply) -> Result<void> {
-      DIG_TRY(auto found, directory_.read_scan(reply));
-      auto go_on = [this, next = found.first] { next == "0" ? replay(std::nullopt) : scan(next); };
-      fetch(std::move(found.second), std::move(go_on));
-      return {};
-    });
-  }
-
-  void replay(const std::optional<PeerId>& after) {
-    owner_.read_rows(after,
+  // Some of what is kept is read while what was read before it is on its way: neither the disk nor Redis waits for the
+  // other.
+  void replay_more() {
+    if (replay_.is_reading || replay_.puts >= k_replays_at_once) return;
+    if (replay_.is_read) {
+      if (replay_.puts == 0) follow_from_now();
+      return;
+    }
+    replay_.is_reading = true;
+    owner_.read_rows(replay_.after,
                      [this, generation = generation_, alive = std::weak_ptr(alive_)](Result<store::KeptRows> kept) {
                        if (alive.expired() || generation != generation_) return;
                        if (!kept) return start_over(kept.error());
-                       put_kept(std::move(*kept));
+                       replay_.is_reading = false;
+                       replay_.is_read = !kept->next_after;
+                       replay_.after = std::move(kept->next_after);
+                       put_kept(std::move(kept->rows));
+                       replay_more();
                      });
   }
 
-  void put_kept(store::KeptRows kept) {
+  void put_kept(std::vector<store::DirectoryRow> rows) {
     std::vector<SharedPut> puts;
     std::vector<store::RowName> there;
-    for (store::DirectoryRow& row : kept.rows) {
-      if (present_.contains(content_hash(row))) {
+    for (store::DirectoryRow& row : rows) {
+      if (is_present(row)) {
         there.push_back({row.peer, row.slot, row.sequence});
       } else if (auto put = directory_.put_of(std::move(row))) {
         puts.push_back(std::move(*put));
       }
     }
     owner_.handle_replicated(there);
-    auto go_on = [this, generation = generation_, next = std::move(kept.next_after)](const auto& outcome) {
+    ++replay_.puts;
+    auto go_on = [this, generation = generation_](const ReplicaWriter::Outcome& outcome) {
       status_.written += outcome.there.size();
       owner_.handle_replicated(outcome.there);
       if (generation != generation_) return;
-      next ? replay(next) : follow_from_now();
+      --replay_.puts;
+      replay_more();
     };
     if (!puts.empty()) return writer_.put(std::move(puts), std::move(go_on));
     loop_.post([go_on = std::move(go_on), alive = std::weak_ptr(alive_)] {
@@ -270,7 +284,11 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     });
   }
 
-  // Of what Redis had when it was scanned. Keyed, so that nobody can make two that are equal.
+  // Whether Redis had it when it was scanned.
+  [[nodiscard]] bool is_present(const store::DirectoryRow& row) const {
+    return !present_.empty() && present_.contains(content_hash(row));
+  }
+  // Keyed, so that nobody can make two that are equal.
   [[nodiscard]] std::uint64_t content_hash(const store::DirectoryRow& row) const {
     Bytes content = to_bytes(row.peer.bytes());
     ByteWriter(content).u32(row.slot);
@@ -327,27 +345,67 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
             sync_soon();
           } else {
             last_change_ = changes_.last;
-            fetch(std::move(changes_.rows), [this] { follow(); });
+            wanted_ = unknown_rows();
+            read_more();
           }
           return {};
         },
         config_.block + config_.deadline);
   }
 
-  // Reads these rows, gives them to the owner, and goes on.
-  void fetch(std::vector<WantedRows> wanted, Task then) {
-    if (wanted.empty()) return then();
-    const std::vector<std::string> words = directory_.read(wanted);
-    ask(read_client_, words,
-        [this, wanted = std::move(wanted), then = std::move(then)](const RedisReply& reply) mutable -> Result<void> {
-          DIG_TRY(RowsRead read, RedisDirectory::read_rows(reply, wanted));
-          heard_.assign(std::make_move_iterator(read.values.begin()), std::make_move_iterator(read.values.end()));
-          then_ = [this, rest = std::move(read.rest), then = std::move(then)]() mutable {
-            fetch(std::move(rest), std::move(then));
-          };
-          give();
-          return {};
-        });
+  // Of what was told: a page with its record, without which it says nothing. Servers that fill an empty Redis tell each
+  // other of everything, and most of it is known.
+  [[nodiscard]] std::vector<WantedRows> unknown_rows() const {
+    std::vector<WantedRows> wanted;
+    for (const auto& [peer, told] : changes_.rows) {
+      WantedRows rows{peer, {0}, false};
+      bool is_new = false;
+      for (const auto& [slot, sequence] : told) {
+        if (owner_.has_row({peer, slot, sequence})) continue;
+        is_new = true;
+        if (slot > 0) rows.slots.push_back(slot);
+      }
+      if (is_new) wanted.push_back(std::move(rows));
+    }
+    return wanted;
+  }
+
+  // --- reading, and giving to the owner ---
+  // Some is read ahead of what the owner has taken; once all is taken it goes on with what comes next.
+  void read_more() {
+    if (is_reading_ || heard_bytes_ >= k_read_ahead) return;
+    if (!wanted_.empty()) return read_wanted();
+    if (cursor_) return scan();
+    if (!heard_.empty()) return;
+    phase_ == Phase::syncing ? replay_more() : follow();
+  }
+
+  void scan() {
+    is_reading_ = true;
+    ask(read_client_, directory_.scan(*cursor_), [this](const RedisReply& reply) -> Result<void> {
+      DIG_TRY(auto found, directory_.read_scan(reply));
+      is_reading_ = false;
+      cursor_ = found.first == "0" ? std::nullopt : std::optional(std::move(found.first));
+      wanted_ = std::move(found.second);
+      read_more();
+      return {};
+    });
+  }
+
+  void read_wanted() {
+    is_reading_ = true;
+    ask(read_client_, directory_.read(wanted_), [this](const RedisReply& reply) -> Result<void> {
+      DIG_TRY(RowsRead read, RedisDirectory::read_rows(reply, wanted_));
+      is_reading_ = false;
+      wanted_ = std::move(read.rest);
+      if (heard_.empty() && !read.values.empty()) give_timer_.set(monotonic_now());
+      for (SharedValue& value : read.values) {
+        heard_bytes_ += value.value.size();
+        heard_.push_back(std::move(value));
+      }
+      read_more();
+      return {};
+    });
   }
 
   // Some at a time: each may have a signature to be checked.
@@ -356,10 +414,11 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     for (std::size_t i = 0; i < k_rows_at_once && !heard_.empty(); ++i) {
       if (!give_one(heard_.front())) return give_timer_.set(monotonic_now() + k_owner_is_busy);
       if (generation != generation_) return;
+      heard_bytes_ -= heard_.front().value.size();
       heard_.pop_front();
     }
-    if (!heard_.empty()) return give_timer_.set(monotonic_now());
-    std::exchange(then_, {})();
+    if (!heard_.empty()) give_timer_.set(monotonic_now());
+    read_more();
   }
 
   // False: the owner wants it later.
@@ -402,10 +461,20 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
   Instant last_sync_;
   Duration retry_ = k_first_retry;
 
+  struct Replay {
+    std::optional<PeerId> after;  // whom to go on
+    bool is_reading = false;
+    bool is_read = false;  // to the end
+    std::size_t puts = 0;  // on their way
+  };
+  Replay replay_;
   std::uint64_t last_change_ = 0;
   ChangesRead changes_;
-  std::deque<SharedValue> heard_;              // not given to the owner yet
-  Task then_;                                  // once they are
+  bool is_reading_ = false;
+  std::optional<std::string> cursor_;  // while all keys are gone through: where to go on
+  std::vector<WantedRows> wanted_;     // to be read
+  std::deque<SharedValue> heard_;      // not given to the owner yet
+  std::size_t heard_bytes_ = 0;
   std::unordered_set<std::uint64_t> present_;  // content that Redis had when it was scanned
   std::deque<std::shared_ptr<Write>> writes_;  // by their deadlines
 

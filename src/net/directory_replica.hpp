@@ -40,6 +40,8 @@ class ReplicaOwner {
   // A row of another server, unverified. limit_reached: it is given again a little later. Errors that say that nobody
   // signed it have it taken out of Redis.
   virtual Result<void> handle_shared_row(const store::DirectoryRow& row) = 0;
+  // Whether the directory has this row, or something newer of the same name, so that it would not take it.
+  [[nodiscard]] virtual bool has_row(const store::RowName& row) const = 0;
   // What is durable on this server; done() may be called later, on the loop.
   using OnRows = std::move_only_function<void(Result<store::KeptRows>)>;
   virtual void read_rows(const std::optional<PeerId>& after, OnRows done) = 0;

@@ -91,6 +91,7 @@ class Server final : public ReplicaOwner {
     drain();
     return loaded;
   }
+  [[nodiscard]] bool has_row(const store::RowName& row) const override { return machine_.has_row(row); }
   void read_rows(const std::optional<PeerId>& after, OnRows done) override {
     done(database_->read_some(wall_now(), after, 20'000));
   }
@@ -307,6 +308,38 @@ TEST_F(DirectoryReplicaTest, AKilledRedisIsFilledAgainAndToldOnce) {
     EXPECT_TRUE(registers(one, carol, wall_ms() + 10));
   }
   EXPECT_EQ(one.states(), (std::vector{true, false, true, false, true}));
+}
+
+TEST_F(DirectoryReplicaTest, WhatIsToldAndKnownIsNotReadAgain) {
+  start_redis();
+  Server& one = make_server("one");
+  Server& two = make_server("two");
+  ASSERT_TRUE(wait_up(one) && wait_up(two));
+  const std::uint64_t now = wall_ms();
+  ASSERT_TRUE(registers(two, alice_, now));
+  ASSERT_TRUE(wait([&] { return one.knows(alice_); }));
+  // As servers tell each other of all that they put into a Redis that was empty.
+  const auto tell = [&](std::uint64_t record, std::uint64_t page) {
+    const auto sequence = [](std::uint64_t number) {
+      return std::string(as_text(store::encode_shared_sequence(number))).substr(1);
+    };
+    ASSERT_TRUE(ask({"XADD", "dignet:directory:changes", "0-*", "k", key_of(alice_), "s", "0,1", "o", "another", "q",
+                     sequence(record) + sequence(page)}));
+  };
+  // A change behind it was heard, so it was too.
+  const auto heard_until = [&](const TestNode& node) {
+    EXPECT_TRUE(registers(two, node, now));
+    EXPECT_TRUE(wait([&] { return one.holds(node, store_of(1)); }));
+    return one.replica().snapshot().heard;
+  };
+  const std::uint64_t heard = heard_until(bob_);
+  tell(now, now);
+  tell(now - 1, now - 1);
+  EXPECT_EQ(heard_until(TestNode(3)), heard + 2);
+  tell(now + 1, now);
+  EXPECT_EQ(heard_until(TestNode(4)), heard + 2 + 1 + 2) << "the record, for it may be newer";
+  tell(now, now + 1);
+  EXPECT_EQ(heard_until(TestNode(5)), heard + 2 + 1 + 2 + 2 + 2) << "the page, and its record with it";
 }
 
 TEST_F(DirectoryReplicaTest, ARedisThatHangsDelaysNoAnswerBeyondTheDeadline) {
@@ -546,6 +579,7 @@ TEST_F(DirectoryReplicaTest, AFloodArrivesAsAWholeAndALateServerGetsItAll) {
   EXPECT_TRUE(wait([&] { return two.live() == k_nodes; }, k_heal));
   Server& late = make_server("late");
   EXPECT_TRUE(wait([&] { return late.is_up() && late.live() == k_nodes; }, k_heal));
+  EXPECT_EQ(late.replica().snapshot().written, 0U) << "Redis has what came from there";
   for (const TestNode& node : nodes) EXPECT_TRUE(late.holds(node, store_of(1)) || late.knows(node));
 }
 

@@ -35,6 +35,8 @@ Result<void> DirectorySharing::handle_shared_row(const store::DirectoryRow& row)
   return loaded;
 }
 
+bool DirectorySharing::has_row(const store::RowName& row) const { return core_.has_directory_row(row); }
+
 void DirectorySharing::read_rows(const std::optional<PeerId>& after, OnRows done) {
   keeper_.read_rows(after, std::move(done));
 }

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <set>
 
+#include "base/byte_reader.hpp"
 #include "base/decimal.hpp"
 #include "store/shared_row.hpp"
 #include "wire/node_record.hpp"
@@ -17,7 +17,8 @@ namespace {
 // then four words for each operation: slot or "erase", how long the record is kept, the first slot that is stale then,
 // and the value.
 //
-// Lua's numbers hold 53 bits: sequences are compared in halves, and not as text, whose order depends on the locale.
+// Lua's numbers hold 53 bits: sequences are compared in halves, and not as text, whose order depends on the locale. An
+// entry of the stream tells them as they stand in the values, for all slots of a peer that were written together.
 // Keys with something that is not ours are replaced.
 constexpr const char* k_put_script = R"(
 local stream, epoch_key = KEYS[1], KEYS[2]
@@ -51,9 +52,21 @@ local function compare(a, b)
   return a_low - b_low
 end
 
-local function tell(key, slot)
+local told, slots_of, sequences_of = {}, {}, {}
+
+local function note(key, slot, value)
+  local sequence = value:sub(2, 9)
+  if not slots_of[key] then
+    told[#told + 1], slots_of[key], sequences_of[key] = key, slot, sequence
+  else
+    slots_of[key], sequences_of[key] = slots_of[key] .. ',' .. slot, sequences_of[key] .. sequence
+  end
+end
+
+local function tell(key)
   local function add(call)
-    return call('XADD', stream, 'MAXLEN', '~', limit, '0-*', 'k', key, 's', slot, 'o', server)
+    return call('XADD', stream, 'MAXLEN', '~', limit, '0-*', 'k', key, 's', slots_of[key], 'o', server, 'q',
+                sequences_of[key])
   end
   if type(add(redis.pcall)) == 'table' then
     redis.call('DEL', stream)
@@ -90,7 +103,7 @@ local function put(key, slot, kept, first_stale, value)
     redis.call('PEXPIRE', key, kept)
     erase_stale(key, tonumber(first_stale))
   end
-  tell(key, slot)
+  note(key, slot, value)
   return 'w'
 end
 
@@ -106,6 +119,7 @@ for i = 3, #KEYS do
     outcomes[#outcomes + 1] = put(KEYS[i], slot, ARGV[at + 1], ARGV[at + 2], value)
   end
 end
+for _, key in ipairs(told) do tell(key) end
 return {epoch, table.concat(outcomes)}
 )";
 
@@ -177,9 +191,21 @@ std::optional<std::uint64_t> entry_number(const std::string* id) {
   return number ? std::optional(*number) : std::nullopt;
 }
 
-std::optional<std::uint32_t> slot_of(const std::string& text) {
+std::optional<std::uint32_t> slot_of(std::string_view text) {
   const auto slot = parse_decimal(text, NodeRecord::max_pages);
   return slot ? std::optional(static_cast<std::uint32_t>(*slot)) : std::nullopt;
+}
+
+// "0,7" and their sequences. What is none of ours is left out; a slot without a sequence may be anything new.
+void add_slots(std::map<std::uint32_t, std::uint64_t>& slots, std::string_view names, std::string_view sequences) {
+  ByteReader reader(as_bytes(sequences));
+  for (std::size_t count = 0; count <= NodeRecord::max_pages && !names.empty(); ++count) {
+    const std::size_t end = std::min(names.find(','), names.size());
+    const auto slot = slot_of(names.substr(0, end));
+    const std::uint64_t sequence = reader.u64().value_or(std::numeric_limits<std::uint64_t>::max());
+    if (slot) slots[*slot] = std::max(slots[*slot], sequence);
+    names.remove_prefix(std::min(end + 1, names.size()));
+  }
 }
 
 }  // namespace
@@ -343,28 +369,29 @@ Result<ChangesRead> RedisDirectory::read_changes(const RedisReply& reply, std::u
   const RedisReply::List* const named = streams != nullptr ? list_of(streams->front(), 2) : nullptr;
   const RedisReply::List* const entries = named != nullptr ? (*named)[1].list() : nullptr;
   if (entries == nullptr) return std::unexpected(not_ours("to the changes that were asked for"));
-  std::map<PeerId, std::set<std::uint32_t>> changed;
+  std::map<PeerId, std::map<std::uint32_t, std::uint64_t>> changed;
   const std::string start = prefix_ + "row:";
   for (const RedisReply& reply_entry : *entries) {
     const RedisReply::List* const entry = list_of(reply_entry, 2);
     const auto number = entry != nullptr ? entry_number((*entry)[0].text()) : std::nullopt;
-    const RedisReply::List* const fields = entry != nullptr ? list_of((*entry)[1], 6) : nullptr;
+    const RedisReply::List* const fields = entry != nullptr ? list_of((*entry)[1], 8) : nullptr;
     if (!number || *number != read.last + 1 || fields == nullptr) {
       read.has_gap = true;
       break;
     }
     read.last = *number;
     const std::string* const key = (*fields)[1].text();
-    const std::string* const slot_text = (*fields)[3].text();
+    const std::string* const slots = (*fields)[3].text();
     const std::string* const origin = (*fields)[5].text();
-    if (key == nullptr || slot_text == nullptr || origin == nullptr || *origin == server_) continue;
+    const std::string* const sequences = (*fields)[7].text();
+    if (key == nullptr || slots == nullptr || origin == nullptr || sequences == nullptr || *origin == server_) continue;
     if (!key->starts_with(start)) continue;
     const auto peer = PeerId::parse(std::string_view(*key).substr(start.size()));
-    const auto slot = slot_of(*slot_text);
-    // With its record, without which a page says nothing.
-    if (peer && slot) changed[*peer].insert({0, *slot});
+    if (peer) add_slots(changed[*peer], *slots, *sequences);
   }
-  for (auto& [peer, slots] : changed) read.rows.push_back({peer, {slots.begin(), slots.end()}, false});
+  for (auto& [peer, slots] : changed) {
+    if (!slots.empty()) read.rows.push_back({peer, std::move(slots)});
+  }
   return read;
 }
 

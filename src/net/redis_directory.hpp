@@ -2,15 +2,16 @@
 // How the directory stands in Redis, as commands and what their replies mean. No transport: net/directory_replica.
 //
 //   <prefix>row:<peer id>   a hash: slot -> shared row (store/shared_row.hpp). Expires when its record is kept no
-//   longer. <prefix>changes         a stream, capped: who wrote which slot of which peer. Its entries are numbered 0-1,
-//   0-2, …
-//                           without a gap, so that a reader knows when it missed some.
+//   longer.
+//   <prefix>changes         a stream, capped: who wrote which slots of which peer, and with what sequences. Its entries
+//   are numbered 0-1, 0-2, … without a gap, so that a reader knows when it missed some.
 //   <prefix>epoch           a random word that is made when there is none: another one means that all was lost.
 //
 // Rows are written by scripts, each of which Redis runs as a whole: a row is put only where there is nothing newer. All
 // scripts are sent with each call, as a server that was restarted does not know them any more.
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 #include <utility>
@@ -58,17 +59,24 @@ struct PutReply {
   std::vector<PutOutcome> outcomes;  // one for each
 };
 
+// What was written of a peer: slots, and the sequence of each, as whoever wrote it said.
+struct ChangedRows {
+  PeerId peer;
+  std::map<std::uint32_t, std::uint64_t> slots;
+};
 struct ChangesRead {
-  std::vector<WantedRows> rows;  // that other servers wrote
-  std::uint64_t last = 0;        // number of the last entry
-  bool has_gap = false;          // entries are missing: trimmed before they were read, or not ours
+  std::vector<ChangedRows> rows;  // that other servers wrote
+  std::uint64_t last = 0;         // number of the last entry
+  bool has_gap = false;           // entries are missing: trimmed before they were read, or not ours
 };
 
 class RedisDirectory {
  public:
-  static constexpr std::size_t max_changes_kept = 100'000;  // about, of the stream
+  // About, of the stream: whoever fills an empty Redis with a full directory can still read what others wrote
+  // meanwhile.
+  static constexpr std::size_t max_changes_kept = 262'144;
   static constexpr std::size_t changes_per_read = 512;
-  static constexpr std::size_t keys_per_scan = 128;
+  static constexpr std::size_t keys_per_scan = 512;
 
   // `server` is this server's name among those that share the directory.
   RedisDirectory(std::string prefix, std::string server) : prefix_(std::move(prefix)), server_(std::move(server)) {}

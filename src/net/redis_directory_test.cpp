@@ -86,5 +86,42 @@ end
   EXPECT_EQ(RedisDirectory::read_put(*taken, 1)->epoch, "first");
 }
 
+TEST_F(RedisDirectoryTest, WhatIsWrittenOfAPeerTogetherIsOneChangeWithTheSequencesOfAll) {
+  const RedisDirectory other{"prefix:", "other"};
+  const auto row = [&](std::uint32_t slot, Bytes envelope) {
+    const bool is_page = slot > 0;
+    return *directory_.put_of(store::DirectoryRow{.peer = node_.peer(),
+                                                  .slot = slot,
+                                                  .sequence = k_wall_ms + slot,
+                                                  .source = 1,
+                                                  .lifetime = is_page ? 0h : 1h,
+                                                  .kept = is_page ? 0h : 2h,
+                                                  .envelope = std::move(envelope)});
+  };
+  const std::vector<SharedPut> puts{row(0, node_.signed_record(k_wall_ms)),
+                                    row(1, node_.signed_page(k_wall_ms + 1, 0, {directory::testing::store_of(1)}))};
+  ASSERT_TRUE(ask(directory_.put(puts, "new epoch")));
+  ASSERT_TRUE(ask(directory_.put({&puts[1], 1}, "new epoch")));  // changes nothing, and is no change
+  EXPECT_EQ(ask({"XLEN", "prefix:changes"})->number(), 1);
+  const auto changes = ask(other.changes_after(0, 1s));
+  ASSERT_TRUE(changes);
+  const auto read = other.read_changes(*changes, 0);
+  ASSERT_TRUE(read);
+  EXPECT_FALSE(read->has_gap);
+  ASSERT_EQ(read->rows.size(), 1U);
+  EXPECT_EQ(read->rows[0].peer, node_.peer());
+  EXPECT_EQ(read->rows[0].slots, (std::map<std::uint32_t, std::uint64_t>{{0, k_wall_ms}, {1, k_wall_ms + 1}}));
+  EXPECT_TRUE(directory_.read_changes(*changes, 0)->rows.empty()) << "its own";
+}
+
+TEST_F(RedisDirectoryTest, ASlotWithoutASequenceMayBeAnythingNew) {
+  ASSERT_TRUE(ask({"XADD", "prefix:changes", "0-*", "k", directory_.key_of(node_.peer()), "s", "3,x,900,1", "o",
+                   "other", "q", std::string(7, '\0') + "\x05" + "cut"}));
+  const auto read = directory_.read_changes(*ask(directory_.changes_after(0, 1s)), 0);
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->rows.size(), 1U);
+  EXPECT_EQ(read->rows[0].slots, (std::map<std::uint32_t, std::uint64_t>{{1, UINT64_MAX}, {3, 5}}));
+}
+
 }  // namespace
 }  // namespace dig::net

@@ -163,6 +163,8 @@ class NodeCore final : private ProtocolHost,
   [[nodiscard]] Result<void> load_directory_row(Instant now, const store::DirectoryRow& row);
   // What another server of the same directory wrote, in the same way. Its signature is checked.
   [[nodiscard]] Result<void> load_shared_row(Instant now, const store::DirectoryRow& row);
+  // As DirectoryServer::has_row.
+  [[nodiscard]] bool has_directory_row(const store::RowName& row) const;
   // Which rows of this directory are kept elsewhere too; all of them may be lost there.
   void handle_replicated(std::span<const store::RowName> rows);
   void forget_replicas();

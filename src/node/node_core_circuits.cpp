@@ -277,6 +277,10 @@ Result<void> NodeCore::load_shared_row(Instant now, const store::DirectoryRow& r
   return loaded;
 }
 
+bool NodeCore::has_directory_row(const store::RowName& row) const {
+  return directory_ && directory_->server().has_row(row);
+}
+
 void NodeCore::handle_replicated(std::span<const store::RowName> rows) {
   if (directory_) directory_->server().handle_replicated(rows);
 }

@@ -347,6 +347,16 @@ Result<void> DirectoryServer::load(Instant now, const store::DirectoryRow& row, 
   return {};
 }
 
+bool DirectoryServer::has_row(const store::RowName& row) const {
+  const auto key = node_key_of(row.peer);
+  const auto id = key ? index_.find(*key) : std::nullopt;
+  if (!id) return false;
+  const Entry& entry = index_.entry(*id);
+  if (row.slot == 0) return entry.sequence >= row.sequence && entry.durability != Durability::in_memory;
+  const Page* const page = entry.page(row.slot - 1);
+  return page != nullptr && page->sequence >= row.sequence && page->durability != Durability::in_memory;
+}
+
 void DirectoryServer::handle_replicated(std::span<const store::RowName> rows) {
   for (const store::RowName& row : rows) {
     const std::optional<NodeKey> key = node_key_of(row.peer);

@@ -108,6 +108,9 @@ class DirectoryServer {
   // The record of a peer before its pages. Errors as in register_envelopes.
   [[nodiscard]] Result<void> load(Instant now, const store::DirectoryRow& row, RowOrigin origin);
 
+  // This row, or something newer in its place, is on its way to the disk or there: load() would take nothing of it.
+  [[nodiscard]] bool has_row(const store::RowName& row) const;
+
   // These rows are kept by more than this machine now, although their batch was answered without that.
   void handle_replicated(std::span<const store::RowName> rows);
   // What other machines kept may be lost: all is on this server's disk only, until handle_replicated() says otherwise.

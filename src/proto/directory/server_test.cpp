@@ -439,6 +439,25 @@ TEST_F(DirectoryServerTest, WhatWasKeptIsThereAfterARestart) {
   EXPECT_FALSE(again.knows(alice));
 }
 
+TEST_F(DirectoryServerTest, ARowIsThereWhenNothingOlderOrEqualWouldBeTaken) {
+  const auto has = [&](std::uint32_t slot, std::uint64_t sequence) {
+    return server.has_row({alice.peer(), slot, sequence});
+  };
+  EXPECT_FALSE(has(0, 0));
+  const std::vector<Bytes> envelopes = announcing(alice, k_wall_ms, {photos});
+  ASSERT_TRUE(try_register(alice, envelopes));
+  drain();
+  EXPECT_TRUE(has(0, k_wall_ms) && has(0, k_wall_ms - 1) && has(1, k_wall_ms)) << "on its way to the disk";
+  EXPECT_FALSE(has(0, k_wall_ms + 1) || has(1, k_wall_ms + 1) || has(2, 0));
+  persist(fail(Errc::disk_full, "no space"));
+  EXPECT_FALSE(has(0, k_wall_ms) || has(1, k_wall_ms)) << "it would be written again";
+  ASSERT_TRUE(register_all(alice, envelopes));
+  EXPECT_TRUE(has(0, k_wall_ms) && has(1, k_wall_ms));
+  ASSERT_TRUE(remove(alice, alice.removal(k_wall_ms + 2)));
+  EXPECT_TRUE(has(0, k_wall_ms + 2));
+  EXPECT_FALSE(has(0, k_wall_ms + 3) || has(1, k_wall_ms));
+}
+
 TEST_F(DirectoryServerTest, RowsOfAnotherServerAreCheckedAndKept) {
   const store::DirectoryRow row{alice.peer(), 0, k_wall_ms, 7, 10min, 2h, alice.signed_record(k_wall_ms)};
   ASSERT_TRUE(server.load(now, row, RowOrigin::other_server));
