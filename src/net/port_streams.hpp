@@ -26,22 +26,12 @@
 
 namespace dig::net {
 
-// Who speaks libp2p. As TransportOwner has it; what differs is said here.
-class PortOwner {
+// Who speaks libp2p. Whoever it admits is answered for by one handle_accepted or handle_not_libp2p.
+class PortOwner : public ConnectionOwner {
  public:
-  virtual ~PortOwner() = default;
-  // Asked right after accept(). Whoever is admitted is answered for by one handle_accepted or handle_not_libp2p.
-  [[nodiscard]] virtual bool admits(Instant now, const Endpoint& local, const Endpoint& remote) = 0;
   virtual void handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote,
                                Multiaddr::Carrier carrier) = 0;
   virtual void handle_not_libp2p(Instant now, const Endpoint& remote) = 0;
-  virtual void handle_dialled(Instant now, DialId id, const DialOutcome& outcome) = 0;
-  virtual void handle_bytes(Instant now, TransportId id, BytesView bytes) = 0;
-  virtual void handle_eof(Instant now, TransportId id) = 0;
-  virtual void handle_error(Instant now, TransportId id, const Error& error) = 0;
-  [[nodiscard]] virtual std::size_t poll_bytes(Instant now, TransportId id, MutableBytes out) = 0;
-  [[nodiscard]] virtual bool wants_bytes(TransportId id) = 0;
-  virtual void settle(Instant now) = 0;
 };
 
 struct PageAnswer {

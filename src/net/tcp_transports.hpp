@@ -44,13 +44,14 @@ struct DialOutcome {
   std::vector<dial::Attempt> attempts;  // in dialling order, each with its time, outcome and error
 };
 
-class TransportOwner {
+// Whose the connections are, of TCP as it is or with layers around it (net/port_streams.hpp). How an accepted one is
+// told differs, and is added by the two kinds of owner.
+class ConnectionOwner {
  public:
-  virtual ~TransportOwner() = default;
+  virtual ~ConnectionOwner() = default;
 
   // Asked right after accept(): false closes the connection at once (rates and limits, see AcceptLimiter).
   [[nodiscard]] virtual bool admits(Instant now, const Endpoint& local, const Endpoint& remote) = 0;
-  virtual void handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote) = 0;
   // Once for each dial() that was not cancelled. On success bytes may follow at once.
   virtual void handle_dialled(Instant now, DialId id, const DialOutcome& outcome) = 0;
 
@@ -67,6 +68,11 @@ class TransportOwner {
 
   // The end of a wake-up of the loop that called anything above but admits.
   virtual void settle(Instant now) = 0;
+};
+
+class TransportOwner : public ConnectionOwner {
+ public:
+  virtual void handle_accepted(Instant now, TransportId id, const Endpoint& local, const Endpoint& remote) = 0;
 };
 
 enum class CloseMode : std::uint8_t {
