@@ -81,7 +81,7 @@ struct ReservationLost {  // a relay is not kept any more
   std::string relay_peer_id;
   Error reason;
 };
-struct TurnRoleChanged {  // this node is a TURN server for its peers from now on, or is none any more
+struct TurnRoleChanged {  // this node is a TURN server for its peers from now on, or is none
   bool is_on = false;
   std::string kind;                  // "pair": between two peers that both ask for it; "open": to any public address
   std::vector<std::string> servers;  // where, as URIs (RFC 7065); empty when off
