@@ -457,7 +457,8 @@ TEST_F(ReachabilityScenarios, WhoIsPublishedOnTheInternetSaysNothingOfItsPrivate
   EXPECT_THAT(own_addresses(record(bootstrap)), ::testing::IsEmpty());
 }
 
-// All clients of a server behind a proxy seem to be the proxy.
+// All clients of a server behind a proxy seem to be the proxy. One that is not announced dials
+// (InAPrivateNetworkPrivateAddressesAreProven).
 TEST_F(ReachabilityScenarios, AServerThatIsAnnouncedDialsNobodyInItsOwnNetwork) {
   Host& bootstrap = make_bootstrap("bootstrap", "192.168.9.1:4001");
   bootstrap.run([&](Instant now, node::NodeCore& core) {
@@ -470,7 +471,6 @@ TEST_F(ReachabilityScenarios, AServerThatIsAnnouncedDialsNobodyInItsOwnNetwork) 
   scenario.world.run_for(1min);
   EXPECT_EQ(verdict(node), Verdict::unknown);
   EXPECT_EQ(dialled(bootstrap), 0U);
-  EXPECT_GE(bootstrap.snapshot().dial_backs.requests.admitted, 1U);
 }
 
 // All connected peers are told of each change: they are not told at every one of many.
