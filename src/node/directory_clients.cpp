@@ -64,7 +64,8 @@ class DirectoryClients::Stream final : public BufferedHandler {
 
  private:
   [[nodiscard]] std::optional<Instant> quiet_end() const {
-    const bool is_quiet = clients_ != nullptr && is_ready_ && machine_.snapshot().requests_outstanding == 0;
+    const directory::ClientStatus status = machine_.snapshot();
+    const bool is_quiet = clients_ != nullptr && is_ready_ && !status.is_failed && status.requests_outstanding == 0;
     return is_quiet ? std::optional(quiet_since_ + k_quiet) : std::nullopt;
   }
   void give_up() {

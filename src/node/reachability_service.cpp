@@ -132,9 +132,13 @@ void ReachabilityService::observe_again(Instant now) {
 // Those for whom the addresses and roles are: the bootstrap servers, where this node is published; without any, the
 // peers with which it is connected. It does not shrink when a connection ends.
 void ReachabilityService::widen_audience(Instant now, const PeerLink& link, bool is_bootstrap) {
+  const AddressScope before = audience();
   AddressScope& widest = is_bootstrap ? bootstrap_scope_ : peer_scope_;
   widest = std::max(widest, autonat::scope_of(link.path().remote.address));
+  if (audience() == before) return;
+  has_changed_ = true;  // what is confirmed may be of use no more, or again
   prober_.set_narrowest_scope(now, audience());
+  drain();
 }
 
 AddressScope ReachabilityService::audience() const {
@@ -174,6 +178,7 @@ void ReachabilityService::set_addresses(Instant now, std::vector<Multiaddr> list
   update_candidates(now);
 }
 
+// What others saw before stays, and fades: the outer address often does when an inner one changes.
 void ReachabilityService::handle_network_changed(Instant now, std::vector<Multiaddr> listening,
                                                  std::vector<Multiaddr> announced) {
   set_addresses(now, std::move(listening), std::move(announced));
@@ -200,8 +205,10 @@ std::vector<Candidate> ReachabilityService::candidates(Instant now) const {
     auto& of_family = ports[own.address.family()];
     if (of_family.size() < max_guessed_ports) of_family.insert(own.port);
   }
+  std::map<IpFamily, std::size_t> kept;
   for (const autonat::CandidateStatus& known : prober_.snapshot().candidates) {
     if (known.source != CandidateSource::observed || known.verdict != Verdict::reachable) continue;
+    if (++kept[known.address.has(Protocol::ip6) ? IpFamily::v6 : IpFamily::v4] > max_guessed_ports) continue;
     all.push_back({known.address, CandidateSource::observed, std::numeric_limits<std::size_t>::max()});
   }
   for (const auto& [endpoint, votes] : observed_.addresses(now)) {

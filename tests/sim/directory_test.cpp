@@ -131,6 +131,23 @@ TEST_F(Directory, NoQuestionIsLostWithAStreamThatNobodyUsed) {
   }
 }
 
+// The patience with the server ends when the stream would have been given up, had nothing been asked.
+TEST_F(Directory, AQuestionThatNobodyAnswersEndsAndTheNextOneIsAskedAnew) {
+  Host& bootstrap = make_bootstrap();
+  Host& holder = scenario.add_holder("holder");
+  use(holder, bootstrap);
+  publish(holder);
+  use(scenario.fetcher, bootstrap);
+  for (Duration pause = 19s; pause < 31s; pause += 1s) {
+    EXPECT_EQ(search(scenario.fetcher).records.size(), 1U);
+    scenario.world.run_for(pause);
+    scenario.world.network().silence(scenario.fetcher.endpoint().address, bootstrap.endpoint().address);
+    EXPECT_EQ(search(scenario.fetcher).errors.size(), 1U) << pause / 1s;
+    scenario.world.network().heal(scenario.fetcher.endpoint().address, bootstrap.endpoint().address);
+    scenario.world.run_for(1min);
+  }
+}
+
 TEST_F(Directory, WithoutABootstrapServerNothingIsFoundAtOnce) {
   scenario.add_holder("holder");
   EXPECT_TRUE(search(scenario.fetcher).records.empty());

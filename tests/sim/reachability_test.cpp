@@ -457,6 +457,23 @@ TEST_F(ReachabilityScenarios, WhoIsPublishedOnTheInternetSaysNothingOfItsPrivate
   EXPECT_THAT(own_addresses(record(bootstrap)), ::testing::IsEmpty());
 }
 
+TEST_F(ReachabilityScenarios, APrivateAddressIsTakenBackWhenTheNodeIsPublishedOnTheInternetToo) {
+  Host& neighbour = make_bootstrap("neighbour", "192.168.1.9:4001");
+  Host& node = make_home_node(Dependence::address_and_port_dependent);
+  use(node, neighbour);
+  publish(node);
+  ASSERT_EQ(wait(node), Verdict::reachable);
+  Host& bootstrap = make_bootstrap("bootstrap", "9.9.9.1:4001");
+  ASSERT_TRUE(bootstrap.run([](Instant now, node::NodeCore& core) {
+    core.set_autonat_server(now, false);
+    return true;
+  }));
+  use(node, bootstrap);
+  scenario.world.run_for(30s);
+  EXPECT_EQ(verdict(node), Verdict::unknown);
+  EXPECT_THAT(own_addresses(record(bootstrap)), ::testing::IsEmpty());
+}
+
 // All clients of a server behind a proxy seem to be the proxy. One that is not announced dials
 // (InAPrivateNetworkPrivateAddressesAreProven).
 TEST_F(ReachabilityScenarios, AServerThatIsAnnouncedDialsNobodyInItsOwnNetwork) {

@@ -5,7 +5,7 @@
 // Internet, who is in our private network one of that; anything else is no observation.
 //
 // Votes fade after a while and the owner need not say when a connection ends. It says each observation again when an
-// observer identifies again, and clear() when the network has changed.
+// observer identifies again.
 #pragma once
 
 #include <map>
@@ -52,7 +52,6 @@ class ObservedAddresses {
 
   // Another vote of the same prefix replaces the one before.
   void observe(Instant now, const Observation& observation);
-  void clear() { votes_.clear(); }
 
   // Addresses with a port that is ours, the most voted first.
   [[nodiscard]] std::vector<ObservedAddress> addresses(Instant now) const;

@@ -39,6 +39,24 @@ TEST_F(ProberNetworkTest, AnswersFromBeforeTheChangeDoNotCount) {
   EXPECT_THAT(told(), ElementsAre("/ip4/8.8.8.8/tcp/4001 refuted by 1", "v4 unreachable"));
 }
 
+// Those of containers come and go all day.
+TEST_F(ProberNetworkTest, RoundsEndWhereNetworksChangeAllTheTime) {
+  set_one();
+  add_servers(1);
+  std::optional<AskServer> slow;
+  for (int i = 0; i < 20; ++i) {
+    if (slow) {
+      succeed(*std::exchange(slow, std::nullopt));
+    } else if (!asked.empty()) {
+      slow = take();
+    }
+    prober.handle_network_changed(now);
+    drain();
+    pass(5s);
+  }
+  EXPECT_THAT(told(), ElementsAre("/ip4/8.8.8.8/tcp/4001 confirmed by 1", "v4 reachable"));
+}
+
 // Its connection was made in the network that this machine has left.
 TEST_F(ProberNetworkTest, AServerThatAChangeHasCutOffIsAskedAgainWhenItIsBack) {
   set_one();

@@ -64,9 +64,11 @@ void ReachabilityProber::set_narrowest_scope(Instant now, AddressScope scope) {
 
 void ReachabilityProber::handle_network_changed(Instant now) {
   network_changed_ = now;
+  const Instant restart = restarted_ ? std::max(now, *restarted_ + limits_.between_restarts) : now;
+  if (restart == now) restarted_ = now;
   for (Address& address : addresses_) {
     address.interval = limits_.first_interval;
-    address.next_round = now;
+    address.next_round = std::min(address.next_round, restart);
   }
   go_on(now);
 }

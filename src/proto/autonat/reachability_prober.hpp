@@ -139,6 +139,8 @@ class ReachabilityProber {
     // Between the rounds of an address: doubled each time, from the beginning when the verdict changes.
     Duration first_interval = 10min;
     Duration max_interval = 6h;
+    // Where networks come and go all the time, as those of containers do, a round must have time to end.
+    Duration between_restarts = 1min;
   };
   using Event = std::variant<AskServer, AddressConfirmed, AddressRefuted, AddressForgotten, ReachabilityChanged>;
 
@@ -242,6 +244,7 @@ class ReachabilityProber {
   AddressScope narrowest_ = AddressScope::loopback;
   std::optional<Instant> next_question_;
   std::optional<Instant> network_changed_;
+  std::optional<Instant> restarted_;  // all rounds, for that
   std::uint64_t next_probe_ = 0;
   std::uint64_t next_round_ = 0;
   std::uint64_t lies_ = 0;
