@@ -459,10 +459,15 @@ TEST_F(ReachabilityScenarios, WhoIsPublishedOnTheInternetSaysNothingOfItsPrivate
 
 TEST_F(ReachabilityScenarios, APrivateAddressIsTakenBackWhenTheNodeIsPublishedOnTheInternetToo) {
   Host& neighbour = make_bootstrap("neighbour", "192.168.1.9:4001");
-  Host& node = make_home_node(Dependence::address_and_port_dependent);
+  Host& node = make_home_node(Dependence::address_and_port_dependent, true);
   use(node, neighbour);
   publish(node);
   ASSERT_EQ(wait(node), Verdict::reachable);
+  Host& peer = make_bootstrap("peer", "9.9.9.2:4001");
+  static_cast<void>(node.connect(peer.peer_id(), {peer.address()}));
+  scenario.world.run_for(1min);
+  const Multiaddr outside = Multiaddr::tcp({k_home_outside, 4001});
+  ASSERT_EQ(told(node)->addresses.size(), 2U);
   Host& bootstrap = make_bootstrap("bootstrap", "9.9.9.1:4001");
   ASSERT_TRUE(bootstrap.run([](Instant now, node::NodeCore& core) {
     core.set_autonat_server(now, false);
@@ -470,8 +475,8 @@ TEST_F(ReachabilityScenarios, APrivateAddressIsTakenBackWhenTheNodeIsPublishedOn
   }));
   use(node, bootstrap);
   scenario.world.run_for(30s);
-  EXPECT_EQ(verdict(node), Verdict::unknown);
-  EXPECT_THAT(own_addresses(record(bootstrap)), ::testing::IsEmpty());
+  EXPECT_EQ(told(node)->addresses, std::vector{outside.to_string()});
+  EXPECT_EQ(own_addresses(record(bootstrap)), std::vector{outside});
 }
 
 // All clients of a server behind a proxy seem to be the proxy. One that is not announced dials
