@@ -24,6 +24,8 @@ constexpr std::size_t k_replays_at_once = 8;                   // readings of th
 constexpr std::size_t k_read_ahead = std::size_t{512} * 1024;  // bytes; what is read at once may be twice that
 constexpr Duration k_first_retry = 100ms;
 constexpr Duration k_between_syncs = 2s;
+// Of syncs for pages without their record, which a peer can bring about.
+constexpr Duration k_between_syncs_for_missing = 30s;
 constexpr std::size_t k_max_present = std::size_t{1} << 20U;
 
 // Nobody signed what is refused for one of these.
@@ -48,7 +50,10 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
         directory_(config_.prefix, random_word(rng)),
         write_timer_(loop, [this](Instant now) { end_late_writes(now); }),
         give_timer_(loop, [this](Instant) { give(); }),
-        sync_timer_(loop, [this](Instant) { sync_again(); }),
+        sync_timer_(loop,
+                    [this](Instant) {
+                      if (is_connected()) start_sync();
+                    }),
         write_client_(loop, resolver, rng, client_config(),
                       [this](Result<void> state) { handle_connection(write_state_, std::move(state)); }),
         read_client_(loop, resolver, rng, client_config(),
@@ -70,7 +75,7 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
         if (!alive.expired()) done(is_replicated);
       });
     }
-    const auto write = std::make_shared<Write>(std::move(done), monotonic_now() + config_.deadline);
+    const auto write = std::make_shared<Write>(std::move(done), monotonic_now() + config_.deadline, losses_);
     writes_.push_back(write);
     write_timer_.set(writes_.front()->deadline);
     writer_.put(std::move(puts), [this, write](const ReplicaWriter::Outcome& outcome) { finish(*write, outcome); });
@@ -88,6 +93,7 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
   struct Write {
     OnWritten done;
     Instant deadline;
+    std::uint64_t losses;  // before it
     bool is_answered = false;
   };
 
@@ -102,10 +108,15 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
   // --- writing ---
   void finish(Write& write, const ReplicaWriter::Outcome& outcome) {
     status_.written += outcome.there.size();
-    if (write.is_answered) return owner_.handle_replicated(outcome.there);
+    if (write.is_answered) return tell_replicated(outcome.there, write.losses);
     write.is_answered = true;
     while (!writes_.empty() && writes_.front()->is_answered) writes_.pop_front();
-    write.done(outcome.is_all_there);
+    write.done(outcome.is_all_there && write.losses == losses_);
+  }
+
+  // What Redis had before a loss says nothing after it.
+  void tell_replicated(std::span<const store::RowName> there, std::uint64_t losses) {
+    if (losses == losses_) owner_.handle_replicated(there);
   }
 
   void end_late_writes(Instant now) {
@@ -125,7 +136,10 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
   void handle_epoch(const std::string& epoch) override {
     if (!epoch_.empty() && epoch != epoch_) start_over(forgotten());
   }
-  void handle_missing() override { sync_soon(); }
+  void handle_missing() override {
+    is_record_missing_ = true;
+    want_sync(std::max(last_sync_ + k_between_syncs, next_for_missing_));
+  }
   void handle_trouble(const Error& why) override { start_over(why); }
 
   // --- up and down ---
@@ -148,7 +162,7 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     epoch_.clear();
     forget_heard();
     sync_timer_.set(std::nullopt);
-    tell(std::unexpected(why));
+    tell_loss(why);
   }
 
   // The connections stand, but what is behind them has failed or forgotten.
@@ -159,13 +173,14 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     retry_ = std::min(2 * retry_, config_.longest_retry);
   }
 
-  void sync_soon() {
-    if (phase_ != Phase::down) sync_timer_.set(std::max(monotonic_now(), last_sync_ + k_between_syncs));
+  void sync_soon() { want_sync(last_sync_ + k_between_syncs); }
+  // Once the one under way has ended, if there is one.
+  void want_sync(Instant earliest) {
+    wanted_sync_ = std::min(wanted_sync_.value_or(earliest), earliest);
+    set_sync_timer();
   }
-  void sync_again() {
-    if (!is_connected()) return;
-    if (phase_ == Phase::syncing) return sync_soon();
-    start_sync();
+  void set_sync_timer() {
+    if (phase_ == Phase::following && wanted_sync_) sync_timer_.set(std::max(monotonic_now(), *wanted_sync_));
   }
 
   // What was read in a generation of which nothing goes on.
@@ -179,6 +194,11 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     give_timer_.set(std::nullopt);
   }
 
+  void tell_loss(const Error& why) {
+    ++losses_;
+    owner_.handle_replica_loss();
+    tell(std::unexpected(why));
+  }
   void tell(const Result<void>& state) {
     const bool is_up = state.has_value();
     if (std::exchange(told_, is_up) != is_up) owner_.handle_replica_state(state);
@@ -213,11 +233,13 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     forget_heard();
     replay_ = {};
     sync_timer_.set(std::nullopt);
+    wanted_sync_.reset();
+    if (std::exchange(is_record_missing_, false)) next_for_missing_ = last_sync_ + k_between_syncs_for_missing;
     check_durability();
     ask(write_client_, directory_.put({}, random_word(rng_)), [this](const RedisReply& reply) -> Result<void> {
       DIG_TRY(const PutReply read, RedisDirectory::read_put(reply, 0));
       // What was lost counts as lost until it is there again.
-      if (!epoch_.empty() && epoch_ != read.epoch) tell(std::unexpected(forgotten()));
+      if (!epoch_.empty() && epoch_ != read.epoch) tell_loss(forgotten());
       epoch_ = read.epoch;
       find_position();
       return {};
@@ -271,9 +293,9 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     }
     owner_.handle_replicated(there);
     ++replay_.puts;
-    auto go_on = [this, generation = generation_](const ReplicaWriter::Outcome& outcome) {
+    auto go_on = [this, generation = generation_, losses = losses_](const ReplicaWriter::Outcome& outcome) {
       status_.written += outcome.there.size();
-      owner_.handle_replicated(outcome.there);
+      tell_replicated(outcome.there, losses);
       if (generation != generation_) return;
       --replay_.puts;
       replay_more();
@@ -323,6 +345,7 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
     retry_ = k_first_retry;
     phase_ = Phase::following;
     tell({});
+    set_sync_timer();
     follow();
   }
 
@@ -459,6 +482,10 @@ class DirectoryReplica::Impl final : private ReplicaWriter::Watcher {
   std::uint64_t generation_ = 0;  // of syncs
   std::string epoch_;             // empty: not known yet
   Instant last_sync_;
+  std::optional<Instant> wanted_sync_;  // no sooner
+  bool is_record_missing_ = false;      // which the next sync finds
+  Instant next_for_missing_;            // no sooner
+  std::uint64_t losses_ = 0;            // told to the owner
   Duration retry_ = k_first_retry;
 
   struct Replay {

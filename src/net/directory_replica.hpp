@@ -47,7 +47,9 @@ class ReplicaOwner {
   virtual void read_rows(const std::optional<PeerId>& after, OnRows done) = 0;
   // These are in Redis by now, though their write was answered otherwise.
   virtual void handle_replicated(std::span<const store::RowName> rows) = 0;
-  // Once for each change. Down: whatever Redis had may be lost. Up: it has all that this server has.
+  // Whatever Redis had may be lost: each time, also while the state is down already.
+  virtual void handle_replica_loss() = 0;
+  // Once for each change. Up: Redis has all that this server has.
   virtual void handle_replica_state(const Result<void>& up_or_why) = 0;
   // Something that the operator should know, while it is up.
   virtual void handle_replica_warning(const Error& warning) = 0;

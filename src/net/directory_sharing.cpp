@@ -43,9 +43,10 @@ void DirectorySharing::read_rows(const std::optional<PeerId>& after, OnRows done
 
 void DirectorySharing::handle_replicated(std::span<const store::RowName> rows) { core_.handle_replicated(rows); }
 
+void DirectorySharing::handle_replica_loss() { core_.forget_replicas(); }
+
 void DirectorySharing::handle_replica_state(const Result<void>& up_or_why) {
   is_up_ = up_or_why.has_value();
-  if (!is_up_) core_.forget_replicas();
   hooks_.tell(dignet::DirectorySharingChanged{.is_up = is_up_,
                                               .error = is_up_ ? std::nullopt : std::optional(up_or_why.error())});
 }

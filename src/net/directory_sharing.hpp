@@ -41,6 +41,7 @@ class DirectorySharing final : private ReplicaOwner {
   [[nodiscard]] bool has_row(const store::RowName& row) const override;
   void read_rows(const std::optional<PeerId>& after, OnRows done) override;
   void handle_replicated(std::span<const store::RowName> rows) override;
+  void handle_replica_loss() override;
   void handle_replica_state(const Result<void>& up_or_why) override;
   void handle_replica_warning(const Error& warning) override;
 

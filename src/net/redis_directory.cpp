@@ -14,7 +14,7 @@ namespace dig::net {
 namespace {
 
 // KEYS: the stream, the epoch, and the key of each operation. ARGV: this server, a new epoch, how many changes to keep;
-// then four words for each operation: slot or "erase", how long the record is kept, the first slot that is stale then,
+// then four words for each operation: slot or "erase", how long the key is kept, the first slot that is stale then,
 // and the value.
 //
 // Lua's numbers hold 53 bits: sequences are compared in halves, and not as text, whose order depends on the locale. An
@@ -52,21 +52,21 @@ local function compare(a, b)
   return a_low - b_low
 end
 
-local told, slots_of, sequences_of = {}, {}, {}
+local told, sequences_of = {}, {}
 
 local function note(key, slot, value)
-  local sequence = value:sub(2, 9)
-  if not slots_of[key] then
-    told[#told + 1], slots_of[key], sequences_of[key] = key, slot, sequence
-  else
-    slots_of[key], sequences_of[key] = slots_of[key] .. ',' .. slot, sequences_of[key] .. sequence
-  end
+  if not sequences_of[key] then told[#told + 1], sequences_of[key] = key, {} end
+  sequences_of[key][slot] = value:sub(2, 9)  -- the last one: no more than a peer has slots
 end
 
 local function tell(key)
+  local slots, sequences = {}, {}
+  for slot, sequence in pairs(sequences_of[key]) do
+    slots[#slots + 1], sequences[#sequences + 1] = slot, sequence
+  end
   local function add(call)
-    return call('XADD', stream, 'MAXLEN', '~', limit, '0-*', 'k', key, 's', slots_of[key], 'o', server, 'q',
-                sequences_of[key])
+    return call('XADD', stream, 'MAXLEN', '~', limit, '0-*', 'k', key, 's', table.concat(slots, ','), 'o', server, 'q',
+                table.concat(sequences))
   end
   if type(add(redis.pcall)) == 'table' then
     redis.call('DEL', stream)
@@ -231,10 +231,10 @@ std::optional<SharedPut> RedisDirectory::put_of(const store::DirectoryChange& ch
     if (!first) return std::nullopt;
     stale = std::to_string(*first);
   }
-  return SharedPut{
-      .name = {row.peer, row.slot, row.sequence},
-      .key = key_of(row.peer),
-      .words = {std::to_string(row.slot), milliseconds(row.kept), stale, text_of(store::encode_shared_row(row))}};
+  return SharedPut{.name = {row.peer, row.slot, row.sequence},
+                   .key = key_of(row.peer),
+                   .words = {std::to_string(row.slot), milliseconds(row.kept + grace), stale,
+                             text_of(store::encode_shared_row(row))}};
 }
 
 std::vector<std::string> RedisDirectory::put(std::span<const SharedPut> puts, const std::string& new_epoch) const {
@@ -297,7 +297,8 @@ Result<RowsRead> RedisDirectory::read_rows(const RedisReply& reply, std::span<co
           {.peer = wanted[i].peer,
            .slot = static_cast<std::uint32_t>(*slot),
            .value = *value,
-           .left = *left >= 0 ? std::optional<Duration>(std::chrono::milliseconds(*left)) : std::nullopt});
+           .left = *left >= 0 ? std::optional(std::max<Duration>(std::chrono::milliseconds(*left) - grace, 0s))
+                              : std::nullopt});
     }
   }
   if (*stopped == 0) return read;

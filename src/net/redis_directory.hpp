@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the directory stands in Redis, as commands and what their replies mean. No transport: net/directory_replica.
 //
-//   <prefix>row:<peer id>   a hash: slot -> shared row (store/shared_row.hpp). Expires when its record is kept no
-//   longer.
+//   <prefix>row:<peer id>   a hash: slot -> shared row (store/shared_row.hpp). Expires `grace` after its record is
+//   kept no longer.
 //   <prefix>changes         a stream, capped: who wrote which slots of which peer, and with what sequences. Its entries
 //   are numbered 0-1, 0-2, … without a gap, so that a reader knows when it missed some.
 //   <prefix>epoch           a random word that is made when there is none: another one means that all was lost.
@@ -22,12 +22,12 @@
 
 namespace dig::net {
 
-// A value that was read, and how long Redis keeps it.
+// A value that was read, and how long it is kept.
 struct SharedValue {
   PeerId peer;
   std::uint32_t slot = 0;
   std::string value;
-  std::optional<Duration> left;  // nothing: for ever
+  std::optional<Duration> left;  // of the record's `kept`; nothing: for ever
 };
 // Which slots of a peer to read: these, or from the first of them on all.
 struct WantedRows {
@@ -77,6 +77,8 @@ class RedisDirectory {
   static constexpr std::size_t max_changes_kept = 262'144;
   static constexpr std::size_t changes_per_read = 512;
   static constexpr std::size_t keys_per_scan = 512;
+  // A page that a server took while the record lived still finds it in Redis, though it waited on its way.
+  static constexpr Duration grace = std::chrono::seconds(10);
 
   // `server` is this server's name among those that share the directory.
   RedisDirectory(std::string prefix, std::string server) : prefix_(std::move(prefix)), server_(std::move(server)) {}

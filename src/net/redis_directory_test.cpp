@@ -114,6 +114,43 @@ TEST_F(RedisDirectoryTest, WhatIsWrittenOfAPeerTogetherIsOneChangeWithTheSequenc
   EXPECT_TRUE(directory_.read_changes(*changes, 0)->rows.empty()) << "its own";
 }
 
+TEST_F(RedisDirectoryTest, ARowStaysSomewhatLongerThanItCountsAsKept) {
+  ASSERT_TRUE(ask(put_one()));
+  const std::vector<WantedRows> wanted{{node_.peer(), {0}, true}};
+  const auto left = [&] {
+    const auto read = RedisDirectory::read_rows(*ask(directory_.read(wanted)), wanted);
+    EXPECT_EQ(read->values.size(), 1U);
+    return read->values.at(0).left.value_or(-1s);
+  };
+  EXPECT_GT(*ask({"PTTL", directory_.key_of(node_.peer())})->number(), 7'205'000);
+  EXPECT_LE(left(), 2h);
+  EXPECT_GT(left(), 2h - 5s);
+  ASSERT_TRUE(ask({"PEXPIRE", directory_.key_of(node_.peer()), "9000"}));
+  EXPECT_EQ(left(), Duration(0));
+}
+
+TEST_F(RedisDirectoryTest, AChangeTellsEachSlotOnceWithItsLastSequence) {
+  const auto page = [&](std::uint32_t slot, std::uint64_t sequence) {
+    return *directory_.put_of(store::DirectoryRow{.peer = node_.peer(),
+                                                  .slot = slot,
+                                                  .sequence = sequence,
+                                                  .source = 1,
+                                                  .lifetime = 0h,
+                                                  .kept = 0h,
+                                                  .envelope = node_.signed_page(sequence, slot - 1, {})});
+  };
+  ASSERT_TRUE(ask(put_one()));
+  std::vector<SharedPut> puts;
+  for (std::uint64_t i = 0; i < 300; ++i) puts.push_back(page(1, k_wall_ms + i));  // more than a peer has slots
+  puts.push_back(page(2, k_wall_ms));
+  ASSERT_TRUE(ask(directory_.put(puts, "new epoch")));
+  const RedisDirectory other{"prefix:", "other"};
+  const auto read = other.read_changes(*ask(other.changes_after(1, 1s)), 1);
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->rows.size(), 1U);
+  EXPECT_EQ(read->rows[0].slots, (std::map<std::uint32_t, std::uint64_t>{{1, k_wall_ms + 299}, {2, k_wall_ms}}));
+}
+
 TEST_F(RedisDirectoryTest, ASlotWithoutASequenceMayBeAnythingNew) {
   ASSERT_TRUE(ask({"XADD", "prefix:changes", "0-*", "k", directory_.key_of(node_.peer()), "s", "3,x,900,1", "o",
                    "other", "q", std::string(7, '\0') + "\x05" + "cut"}));
