@@ -386,6 +386,20 @@ TEST_F(OpenRelay, ThirdPartiesAreHitLessOften) {
   EXPECT_EQ(probe(carol, connection, "7.7.7.1:50000"), Status::sent);
 }
 
+TEST_F(OpenRelay, ABootstrapServerOfManyHitsThirdPartiesMoreOften) {
+  Host& carol = add("carol", "7.7.7.1:4001");
+  Host& server = world.add_host({.name = "server",
+                                 .endpoint = endpoint("9.9.8.1:4001"),
+                                 .limits = node::NodeCore::Limits::of_bootstrap(),
+                                 .is_bootstrap = true});
+  for (Host* host : {&carol, &server}) join(*host);
+  for (Host* asker : {&alice, &bob, &carol}) {
+    const node::ConnectionId connection = connect(*asker, server);
+    for (int i = 0; i < 6; ++i) EXPECT_EQ(probe(*asker, connection, "3.3.3.3:50000"), Status::sent) << i;
+    EXPECT_EQ(probe(*asker, connection, "3.3.3.3:50000"), Status::busy);
+  }
+}
+
 TEST_F(OpenRelay, NodesThatAreNotReachedAnswerNobody) {
   const node::ConnectionId connection = connect(alice, bob);
   EXPECT_EQ(probe(alice, connection, "5.5.5.1:50000"), std::nullopt);
