@@ -322,7 +322,7 @@ void NodeShell::carry_out(Instant now, node::NodeOutput& output) {
   } else if (const auto* over = std::get_if<node::CloseUdpProbe>(&output)) {
     udp_probes_->close(over->id.value);
   } else if (const auto* datagram = std::get_if<node::SendUdpProbe>(&output)) {
-    UdpProbes::send(datagram->to, datagram->datagram);
+    send_udp_probe(*datagram);
   } else if (const auto* used = std::get_if<node::SequenceUsed>(&output)) {
     sequence_ = used->sequence;
     keep_sequence();

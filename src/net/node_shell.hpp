@@ -170,6 +170,7 @@ class NodeShell final : private PortOwner {
   [[nodiscard]] TurnRole turn_role(const ShellOptions& options) const;
   void prepare_turn(const ShellOptions& options);
   void open_udp_probe(const node::OpenUdpProbe& probe);
+  void send_udp_probe(const node::SendUdpProbe& probe);
   [[nodiscard]] Result<Endpoint> try_relay_port(const node::OpenUdpProbe& probe);
   void keep_turn_volume();
   void end_turn();

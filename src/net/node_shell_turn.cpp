@@ -22,7 +22,7 @@ void NodeShell::prepare_turn(const ShellOptions& options) {
   if (!kept) warnings_.push_back(kept.error());  // it begins anew
   kept_turn_volume_ = kept.value_or(turn::MonthlyVolume::State{});
   NodeTurn::Hooks hooks;
-  hooks.set_wish = [this](Instant now, const std::optional<node::TurnWish>& wish, const std::string& why) {
+  hooks.set_wish = [this](Instant now, const node::TurnWish& wish, const std::string& why) {
     core_->set_turn_wish(now, wish, why);
     pump(now);
   };
@@ -36,6 +36,14 @@ void NodeShell::open_udp_probe(const node::OpenUdpProbe& probe) {
   loop_->post([this, id = probe.id, relay = try_relay_port(probe)] {
     const Instant now = monotonic_now();
     core_->handle_udp_probe_listening(now, id, relay);
+    pump(now);
+  });
+}
+
+void NodeShell::send_udp_probe(const node::SendUdpProbe& probe) {
+  loop_->post([this, id = probe.id, is_sent = UdpProbes::send(probe.to, probe.datagram)] {
+    const Instant now = monotonic_now();
+    core_->handle_udp_probe_sent(now, id, is_sent);
     pump(now);
   });
 }

@@ -125,8 +125,12 @@ Result<RelayPlace> NodeTurn::relay_place(const IpAddress& reached) const {
 }
 
 void NodeTurn::tell_wish(Instant now, std::string why) {
-  const node::TurnWish wish{.kind = options_.kind, .has_tls = options_.has_tls, .needs_probe = options_.needs_probe};
-  hooks_.set_wish(now, is_wished_ ? std::optional(wish) : std::nullopt, std::move(why));
+  hooks_.set_wish(now,
+                  {.kind = options_.kind,
+                   .has_tls = options_.has_tls,
+                   .needs_probe = options_.needs_probe,
+                   .is_paused = !is_wished_},
+                  std::move(why));
 }
 
 void NodeTurn::count(UnixTime wall) {

@@ -54,7 +54,7 @@ class NodeTurn {
 
   struct Hooks {
     // For NodeCore::set_turn_wish.
-    std::function<void(Instant now, std::optional<node::TurnWish> wish, std::string why)> set_wish;
+    std::function<void(Instant now, const node::TurnWish& wish, std::string why)> set_wish;
     // To be written away, off this thread.
     std::function<void(const turn::MonthlyVolume::State& state)> save;
   };

@@ -217,7 +217,7 @@ TEST(NodeTurn, AMonthIsUsedUpRememberedAndFollowedByAnother) {
   std::vector<bool> wishes;
   NodeTurn turn(relay.loop, relay.shard, {.max_bytes_per_month = 1000, .volume_file = file},
                 read_turn_volume(file).value(),
-                {.set_wish = [&](Instant, const auto& wish, const auto&) { wishes.push_back(wish.has_value()); },
+                {.set_wish = [&](Instant, const auto& wish, const auto&) { wishes.push_back(!wish.is_paused); },
                  .save = [&](const auto& state) { EXPECT_TRUE(write_turn_volume(file, state)); }});
   turn.start(monotonic_now());
   const PeerId alice_id = new_peer();

@@ -7,7 +7,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <tuple>
 #include <utility>
 
 #include "net/clock.hpp"
@@ -80,11 +79,11 @@ void UdpProbes::read(Id id, const Port& port) {
   if (!port->is_stopped()) wait(id, port);
 }
 
-void UdpProbes::send(const Endpoint& to, BytesView datagram) {
+bool UdpProbes::send(const Endpoint& to, BytesView datagram) {
   const SocketAddress address(to);
   const UniqueFd fd = make_socket(to.address.family());
-  if (!fd) return;
-  std::ignore = ::sendto(fd.value(), datagram.data(), datagram.size(), MSG_NOSIGNAL, address.get(), address.size());
+  if (!fd) return false;
+  return ::sendto(fd.value(), datagram.data(), datagram.size(), MSG_NOSIGNAL, address.get(), address.size()) >= 0;
 }
 
 }  // namespace dig::net

@@ -31,8 +31,8 @@ class UdpProbes {
   // Waits for datagrams on a random port of the range that is free, and says which. Errors: port_in_use, network_error.
   [[nodiscard]] Result<std::uint16_t> open(Id id, const IpAddress& local, std::uint16_t first, std::uint16_t last);
   void close(Id id);
-  // What cannot be sent is lost, as it may be on its way.
-  static void send(const Endpoint& to, BytesView datagram);
+  // Whether it has left; it may be lost on its way.
+  [[nodiscard]] static bool send(const Endpoint& to, BytesView datagram);
 
  private:
   using Port = std::shared_ptr<UdpWaiter>;

@@ -43,9 +43,9 @@ TEST_F(UdpProbesTest, ADatagramReachesThePortThatIsOpen) {
   const auto second = probes.open(2, k_here, 50000, 50099);
   ASSERT_TRUE(first && second);
   EXPECT_TRUE(*first >= 50000 && *first <= 50099 && *first != *second);
-  UdpProbes::send({k_here, *second}, as_bytes("two"));
+  EXPECT_TRUE(UdpProbes::send({k_here, *second}, as_bytes("two")));
   ASSERT_TRUE(wait_for(1));
-  UdpProbes::send({k_here, *first}, as_bytes("one"));
+  EXPECT_TRUE(UdpProbes::send({k_here, *first}, as_bytes("one")));
   ASSERT_TRUE(wait_for(2));
   EXPECT_EQ(heard, (std::vector<Heard>{{2, "two"}, {1, "one"}}));
 }
@@ -54,9 +54,9 @@ TEST_F(UdpProbesTest, APortThatIsClosedHearsNothingMore) {
   const auto port = probes.open(1, k_here, 50000, 50099);
   const auto other = probes.open(2, k_here, 50000, 50099);
   ASSERT_TRUE(port && other);
-  for (const char* text : {"close", "more"}) UdpProbes::send({k_here, *port}, as_bytes(text));
+  for (const char* text : {"close", "more"}) EXPECT_TRUE(UdpProbes::send({k_here, *port}, as_bytes(text)));
   ASSERT_TRUE(wait_for(1));
-  UdpProbes::send({k_here, *other}, as_bytes("last"));
+  EXPECT_TRUE(UdpProbes::send({k_here, *other}, as_bytes("last")));
   ASSERT_TRUE(wait_for(2));
   EXPECT_EQ(heard, (std::vector<Heard>{{1, "close"}, {2, "last"}}));
   EXPECT_TRUE(probes.open(3, k_here, *port, *port)) << "the port is free again";
@@ -66,8 +66,8 @@ TEST_F(UdpProbesTest, ThePortOfAnIdIsReplaced) {
   const auto before = probes.open(1, k_here, 50000, 50099);
   const auto after = probes.open(1, k_here, 50000, 50099);
   ASSERT_TRUE(before && after);
-  UdpProbes::send({k_here, *before}, as_bytes("before"));
-  UdpProbes::send({k_here, *after}, as_bytes("after"));
+  EXPECT_TRUE(UdpProbes::send({k_here, *before}, as_bytes("before")));
+  EXPECT_TRUE(UdpProbes::send({k_here, *after}, as_bytes("after")));
   ASSERT_TRUE(wait_for(1));
   EXPECT_EQ(heard, (std::vector<Heard>{{1, "after"}}));
 }
@@ -89,7 +89,7 @@ TEST_F(UdpProbesTest, EachDatagramLeavesFromAFreshPort) {
   ASSERT_TRUE(port);
   std::set<Endpoint> from;
   for (int i = 0; i < 3; ++i) {
-    UdpProbes::send(local_endpoint(receiver.value()).value(), as_bytes("x"));
+    EXPECT_TRUE(UdpProbes::send(local_endpoint(receiver.value()).value(), as_bytes("x")));
     SocketAddress sender;
     socklen_t size = SocketAddress::capacity();
     char byte = 0;
@@ -104,10 +104,14 @@ TEST_F(UdpProbesTest, EachDatagramLeavesFromAFreshPort) {
 TEST_F(UdpProbesTest, AMappedAddressIsNoWayToIPv4) {
   const auto port = probes.open(1, k_here, 50000, 50099);
   ASSERT_TRUE(port);
-  UdpProbes::send({IpAddress::parse("::ffff:127.0.0.1").value(), *port}, as_bytes("mapped"));
-  UdpProbes::send({k_here, *port}, as_bytes("plain"));
+  EXPECT_FALSE(UdpProbes::send({IpAddress::parse("::ffff:127.0.0.1").value(), *port}, as_bytes("mapped")));
+  EXPECT_TRUE(UdpProbes::send({k_here, *port}, as_bytes("plain")));
   ASSERT_TRUE(wait_for(1));
   EXPECT_EQ(heard, (std::vector<Heard>{{1, "plain"}}));
+}
+
+TEST_F(UdpProbesTest, WhatTheSystemDoesNotSendHasNotLeft) {
+  EXPECT_FALSE(UdpProbes::send({IpAddress::parse("255.255.255.255").value(), 50000}, as_bytes("to everybody")));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ namespace dig::node {
 using ConnectionId = StrongId<struct ConnectionIdTag>;    // given by the shell; never used twice
 using DialId = StrongId<struct CoreDialIdTag>;            // given by the core
 using UdpProbeId = StrongId<struct UdpProbeIdTag>;        // given by the core
+using UdpSendId = StrongId<struct UdpSendIdTag>;          // given by the core
 using ResolveId = StrongId<struct ResolveIdTag>;          // given by the core
 using OperationId = StrongId<struct OperationIdTag>;      // given by the core
 using DiskRequestId = StrongId<struct DiskRequestIdTag>;  // given by the core

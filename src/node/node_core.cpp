@@ -22,7 +22,7 @@ NodeCore::Limits NodeCore::Limits::of_bootstrap() {
   limits.dial_backs.requests.total = 1200;  // everybody asks it, and all at once when it was restarted
   limits.dial_backs.requests.running = 128;
   limits.udp_probes.requests.total = 1200;
-  limits.udp_probes.requests.running = 128;
+  limits.udp_probes.requests.dial_data = 120;  // homes whose relay ports are at another address of theirs
   return limits;
 }
 

@@ -176,14 +176,16 @@ class NodeCore final : private ProtocolHost,
   void set_stores(Instant now, std::vector<StoreId> stores);
   // Told by HoldersFound.
   OperationId find_holders(Instant now, const StoreId& store);
-  // TURN for peers (node_core_turn.cpp). Offered while its owner wants it and it can be reached; `why` is told to the
-  // user where this turns the offer on or off. The server itself is the shell's, told by ServeTurn, and takes the
-  // credentials that are given here.
+  // TURN for peers (node_core_turn.cpp). Offered while its owner wants it, it is not paused and can be reached; `why`
+  // is told to the user where this turns the offer on or off, and when an open relay that is wanted is paused. The
+  // server itself is the shell's, told by ServeTurn, and takes the credentials that are given here.
   void set_turn_wish(Instant now, std::optional<TurnWish> wish, std::string why);
   [[nodiscard]] const turn::CredentialSource& turn_credentials() const noexcept { return turn_.source(); }
   // Answers OpenUdpProbe (UdpProbeService::handle_listening()), and says what has come on that port.
   void handle_udp_probe_listening(Instant now, UdpProbeId id, const Result<Endpoint>& relay);
   void handle_udp_probe_datagram(Instant now, UdpProbeId id, BytesView datagram);
+  // Answers SendUdpProbe (UdpProbeService::handle_sent()).
+  void handle_udp_probe_sent(Instant now, UdpSendId id, bool is_sent);
   // Asks the peer of a connection for credentials with which this node reaches `target` through its TURN server. Told
   // by TurnCredentialsEnded.
   OperationId ask_turn_credentials(Instant now, ConnectionId relay, const PeerId& target);
@@ -347,7 +349,9 @@ class NodeCore final : private ProtocolHost,
   void handle_relay_reached(Instant now, DialId dial, const Result<ConnectionId>& relay);
   void connect_relay(Instant now, relay::ConnectRelay& wanted);
   void handle_keeper_connected(Instant now, relay::AttemptId attempt, const Result<ConnectionId>& connection);
-  void update_turn_role(Instant now, std::string why);
+  void update_turn_role(Instant now);
+  [[nodiscard]] bool is_turn_wished() const { return turn_wish_ && !turn_wish_->is_paused; }
+  [[nodiscard]] std::string why_no_turn() const;
   void require_reached_ports(std::optional<TurnRole>& role, std::string& why) const;
   void serve_turn(const std::optional<TurnRole>& role);
   void tell_turn_role(const std::optional<TurnRole>& role, TurnRelayKind kind, std::string why);
@@ -397,6 +401,7 @@ class NodeCore final : private ProtocolHost,
   DirectoryClients directory_clients_;
   TurnCredentialService turn_;
   std::optional<TurnWish> turn_wish_;
+  std::string why_turn_wish_;  // of the wish that is being followed, and while there is none or it is paused
   std::optional<ServeTurn> turn_served_;
   std::string told_turn_off_;  // why, last; empty while it is on
   UdpProbeService udp_probes_;

@@ -228,7 +228,7 @@ void NodeCore::update_roles(Instant now) {
   set_protocol(udp_probe::k_protocol, roles_.wants_autonat_server && is_public);
   dial_backs_.set_policy(dial_policy());
   udp_probes_.set_policy(dial_policy());
-  update_turn_role(now, why_roles());
+  update_turn_role(now);
   keep_reservations(now);
   publish_addresses(now);
 }
@@ -299,7 +299,9 @@ void NodeCore::handle_network_changed(Instant now, std::vector<Multiaddr> listen
   announced_ = std::move(announced);
   const std::vector<Multiaddr> before = identify_.addresses();
   reachability_.handle_network_changed(now, listening_, announced_);
+  turn_served_.reset();  // relay ports are at this machine's own addresses, whatever others reach
   update_roles(now);
+  udp_probes_.handle_network_changed(now);  // with the new target, if there is one
   if (identify_.addresses() != before) tell_addresses();
   settle(now);
 }

@@ -9,15 +9,29 @@ namespace dig::node {
 
 void NodeCore::set_turn_wish(Instant now, std::optional<TurnWish> wish, std::string why) {
   turn_wish_ = wish;
-  update_turn_role(now, why.empty() ? why_roles() : std::move(why));
+  why_turn_wish_ = std::move(why);
+  update_turn_role(now);
+  if (is_turn_wished()) why_turn_wish_.clear();  // what comes later has other reasons
   publish_addresses(now);
   settle(now);
 }
 
+// Why it is no TURN server though its owner wants one now.
+std::string NodeCore::why_no_turn() const {
+  if (!has_public_roles()) return why_roles();
+  const bool has_name = std::ranges::any_of(announced_, [](const Multiaddr& one) { return one.dns_tcp().has_value(); });
+  return has_name ? "it is announced by name only: an address is needed to relay from"
+                  : "it is reached at no address of plain TCP";
+}
+
 // Allocations that stand are left alone when the offer ends: they end with their credentials.
-void NodeCore::update_turn_role(Instant now, std::string why) {
-  const bool is_offered = turn_wish_ && has_public_roles();
-  auto role = is_offered ? make_turn_role(*turn_wish_, proven_addresses()) : std::nullopt;
+void NodeCore::update_turn_role(Instant now) {
+  std::string why = why_turn_wish_.empty() ? why_roles() : why_turn_wish_;
+  std::optional<TurnRole> role;
+  if (is_turn_wished()) {
+    if (has_public_roles()) role = make_turn_role(*turn_wish_, proven_addresses(), listening_);
+    if (!role) why = why_no_turn();
+  }
   const bool needs_probe = turn_wish_ && turn_wish_->needs_probe;
   udp_probes_.set_target(now, IpFamily::v4, needs_probe && role ? role->relay_v4 : std::nullopt);
   udp_probes_.set_target(now, IpFamily::v6, needs_probe && role ? role->relay_v6 : std::nullopt);
@@ -72,6 +86,11 @@ void NodeCore::handle_udp_probe_listening(Instant now, UdpProbeId id, const Resu
 
 void NodeCore::handle_udp_probe_datagram(Instant now, UdpProbeId id, BytesView datagram) {
   udp_probes_.handle_datagram(now, id, datagram);
+  settle(now);
+}
+
+void NodeCore::handle_udp_probe_sent(Instant now, UdpSendId id, bool is_sent) {
+  udp_probes_.handle_sent(id, is_sent);
   settle(now);
 }
 

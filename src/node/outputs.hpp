@@ -99,7 +99,8 @@ struct OpenUdpProbe {  // a relay port as a client would have it; answered by ha
 struct CloseUdpProbe {
   UdpProbeId id;
 };
-struct SendUdpProbe {  // one datagram, from a fresh port
+struct SendUdpProbe {  // one datagram, from a fresh port; answered by handle_udp_probe_sent(), later
+  UdpSendId id;
   Endpoint to;
   Bytes datagram;
 };

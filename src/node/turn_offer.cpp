@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "proto/autonat/address_scope.hpp"
+
 namespace dig::node {
 namespace {
 
@@ -23,9 +25,16 @@ std::optional<Place> place_of(const Multiaddr& address) {
   return std::nullopt;
 }
 
+// The first of each family.
+void add_relay(TurnRole& role, const IpAddress& address) {
+  auto& relay = address.is_v4() ? role.relay_v4 : role.relay_v6;
+  if (!relay) relay = address;
+}
+
 }  // namespace
 
-std::optional<TurnRole> make_turn_role(const TurnWish& wish, const std::vector<Multiaddr>& reachable) {
+std::optional<TurnRole> make_turn_role(const TurnWish& wish, const std::vector<Multiaddr>& reachable,
+                                       const std::vector<Multiaddr>& own) {
   std::vector<Place> places;
   for (const Multiaddr& address : reachable) {
     auto place = place_of(address);
@@ -40,11 +49,16 @@ std::optional<TurnRole> make_turn_role(const TurnWish& wish, const std::vector<M
       if (servers.size() == TurnCredentials::max_servers) break;
       servers.push_back({.is_turn = true, .transport = transport, .host = place.host, .port = place.port});
     }
-    if (!place.address) continue;
-    auto& relay = place.address->is_v4() ? role.relay_v4 : role.relay_v6;
-    if (!relay) relay = place.address;
+    if (place.address) add_relay(role, *place.address);
   }
   // A name alone is one of this server too, but allocations need an address.
+  if (!role.relay_v4 && !role.relay_v6) {
+    for (const Multiaddr& address : own) {
+      const auto endpoint = address.tcp_endpoint();
+      const bool is_public = endpoint && autonat::scope_of(endpoint->address) == autonat::AddressScope::internet;
+      if (is_public) add_relay(role, endpoint->address);
+    }
+  }
   if (servers.empty() || (!role.relay_v4 && !role.relay_v6)) return std::nullopt;
   return role;
 }

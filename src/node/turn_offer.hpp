@@ -16,6 +16,7 @@ struct TurnWish {
   bool has_tls = false;  // with a certificate that the clients of others believe
   // An open relay whose relay ports nobody vouches for: it is offered once a datagram from outside has reached one.
   bool needs_probe = false;
+  bool is_paused = false;  // nothing is offered now, as there is nothing left to give
   friend bool operator==(const TurnWish&, const TurnWish&) = default;
 };
 
@@ -27,7 +28,9 @@ struct TurnRole {
 };
 
 // `reachable`: addresses of the one port. Of those that are no plain TCP addresses nothing is taken: the others say the
-// same place again. Nothing when no server is left.
-[[nodiscard]] std::optional<TurnRole> make_turn_role(const TurnWish& wish, const std::vector<Multiaddr>& reachable);
+// same place again. Where only names are left, allocations are named under what is on the Internet of `own`, which this
+// machine listens on. Nothing when no server or no address is left.
+[[nodiscard]] std::optional<TurnRole> make_turn_role(const TurnWish& wish, const std::vector<Multiaddr>& reachable,
+                                                     const std::vector<Multiaddr>& own = {});
 
 }  // namespace dig::node

@@ -57,6 +57,19 @@ TEST(TurnOffer, ANameStandsBesideAnAddressButNotAlone) {
             "turn:turn.example:443");
 }
 
+TEST(TurnOffer, BesideNamesAloneAllocationsAreNamedUnderOwnAddressesOnTheInternet) {
+  const auto named = addresses({"/dns4/turn.example/tcp/443"});
+  const auto role = make_turn_role({}, named, addresses({"/ip4/10.0.0.1/tcp/443", "/ip4/8.8.8.8/tcp/443"}));
+  ASSERT_TRUE(role);
+  EXPECT_EQ(uris(role), (Texts{"turn:turn.example:443", "turn:turn.example:443?transport=tcp"}));
+  EXPECT_EQ(role->relay_v4, IpAddress::parse("8.8.8.8").value());
+  EXPECT_FALSE(role->relay_v6);
+  EXPECT_FALSE(make_turn_role({}, named, addresses({"/ip4/10.0.0.1/tcp/443"})));
+  EXPECT_FALSE(make_turn_role({}, {}, addresses({"/ip4/8.8.8.8/tcp/443"})));
+  const auto announced = make_turn_role({}, addresses({"/ip4/8.8.4.4/tcp/443"}), addresses({"/ip6/2600::1/tcp/443"}));
+  EXPECT_FALSE(announced->relay_v6) << "what is announced counts in place of all others";
+}
+
 TEST(TurnOffer, WhatIsReachedInAnotherWayIsNoPlace) {
   EXPECT_FALSE(make_turn_role({}, {}));
   EXPECT_FALSE(make_turn_role({}, addresses({"/ip4/192.0.2.1/udp/4001/quic-v1", "/ip4/192.0.2.1/tcp/4001/ws"})));

@@ -16,34 +16,55 @@ class UdpProbeService::AnswerHandler final : public AnswerStream<udp_probe::Answ
   AnswerHandler(Instant now, UdpProbeService& service, const PeerLink& link)
       : AnswerStream(now, udp_probe::k_timeout),
         service_(service),
+        connection_(link.id()),
         peer_(link.peer()),
         observed_(link.path().remote.address),
         reading_(service.book_.start_reading(peer_)) {
     if (!reading_) machine().answer({Status::busy});
   }
+  AnswerHandler(const AnswerHandler&) = delete;
+  AnswerHandler& operator=(const AnswerHandler&) = delete;
+  ~AnswerHandler() override { forget_sending(); }
+
+  void handle_sent(bool is_sent) {
+    sending_.reset();
+    machine().answer({is_sent ? Status::sent : Status::busy});
+    service_.host_.mark_stream_active(connection_, stream());
+  }
 
  protected:
   void handle_task(Instant now, const udp_probe::Request& request) override {
     reading_.reset();
-    machine().answer({send(now, request)});
+    if (const auto why_not = refuse(now, request)) return machine().answer({*why_not});
+    sending_ = UdpSendId{++service_.next_send_};
+    service_.sending_.emplace(*sending_, this);
+    service_.host_.put(SendUdpProbe{*sending_, request.target, udp_probe::Datagram{request.nonce}.encode()});
   }
-  void handle_over() override { reading_.reset(); }
+  void handle_over() override {
+    reading_.reset();
+    forget_sending();
+  }
 
  private:
-  Status send(Instant now, const udp_probe::Request& request) {
+  // What is refused in any case takes no place.
+  [[nodiscard]] std::optional<Status> refuse(Instant now, const udp_probe::Request& request) {
+    if (!autonat::is_dialable(request.target, observed_, service_.policy_)) return Status::refused;
     auto place = service_.book_.admit(now, peer_, AcceptLimiter::prefix_of(observed_));
     if (!place) return Status::busy;
-    if (!autonat::is_dialable(request.target, observed_, service_.policy_)) return Status::refused;
     // The victim might be a third party.
     if (request.target.address != observed_ && !place->take_dial_data(now)) return Status::busy;
-    service_.host_.put(SendUdpProbe{request.target, udp_probe::Datagram{request.nonce}.encode()});
-    return Status::sent;
+    return std::nullopt;
+  }
+  void forget_sending() {
+    if (const auto id = std::exchange(sending_, std::nullopt)) service_.sending_.erase(*id);
   }
 
   UdpProbeService& service_;
+  ConnectionId connection_;
   PeerId peer_;
   IpAddress observed_;
   std::optional<autonat::RequestBook::Reading> reading_;
+  std::optional<UdpSendId> sending_;
 };
 
 class UdpProbeService::AskHandler final : public QuestionStream<udp_probe::Asker> {
@@ -101,6 +122,16 @@ void UdpProbeService::handle_identified(Instant now, const PeerLink& link, const
     return;
   }
   for (PortProber& one : probers_) one.add_server(now, link.peer(), link.path().remote.address, is_bootstrap);
+  host_.mark_udp_probes_active();
+}
+
+void UdpProbeService::handle_sent(UdpSendId id, bool is_sent) {
+  const auto sending = sending_.extract(id);
+  if (!sending.empty()) sending.mapped()->handle_sent(is_sent);
+}
+
+void UdpProbeService::handle_network_changed(Instant now) {
+  for (PortProber& one : probers_) one.handle_network_changed(now);
   host_.mark_udp_probes_active();
 }
 

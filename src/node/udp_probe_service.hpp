@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@ class UdpProbeHost : public virtual OutputSink {
   [[nodiscard]] virtual PeerLink* find_direct_link(const PeerId& peer, std::optional<ConnectionId> except) = 0;
   // Call settle() soon, not from inside this call.
   virtual void mark_udp_probes_active() = 0;
+  virtual void mark_stream_active(ConnectionId connection, StreamId stream) = 0;
 };
 
 class UdpProbeService {
@@ -41,6 +43,8 @@ class UdpProbeService {
 
   // --- this node as a server ---
   void set_policy(const autonat::DialPolicy& policy) { policy_ = policy; }
+  // Answers SendUdpProbe: whether the datagram has left. What has not is no verdict on anybody's ports.
+  void handle_sent(UdpSendId id, bool is_sent);
   // For an inbound stream of a direct connection.
   [[nodiscard]] std::unique_ptr<StreamHandler> make_answer_handler(Instant now, const PeerLink& link);
 
@@ -51,6 +55,7 @@ class UdpProbeService {
   // Of a direct connection. `is_bootstrap`: one of the servers that the owner has named.
   void handle_identified(Instant now, const PeerLink& link, const Identify& message, bool is_bootstrap);
   void handle_link_closed(Instant now, const PeerLink& link);
+  void handle_network_changed(Instant now);
   // Answers OpenUdpProbe: where others reach the port, or why there is none.
   void handle_listening(Instant now, UdpProbeId id, const Result<Endpoint>& relay);
   void handle_datagram(Instant now, UdpProbeId id, BytesView datagram);
@@ -77,6 +82,8 @@ class UdpProbeService {
   UdpProbeHost& host_;
   autonat::DialPolicy policy_;
   autonat::RequestBook book_;
+  std::map<UdpSendId, AnswerHandler*> sending_;
+  std::uint64_t next_send_ = 0;
   std::array<udp_probe::PortProber, 2> probers_;  // IPv4, IPv6
   bool is_stopped_ = false;
 };

@@ -15,11 +15,14 @@ IpAddress ip(const std::string& text) { return IpAddress::parse(text).value(); }
 Endpoint endpoint(const std::string& text) { return Endpoint::parse(text).value(); }
 
 constexpr node::TurnWish k_open{.kind = TurnRelayKind::open, .has_tls = false, .needs_probe = true};
+constexpr node::TurnWish k_paused{
+    .kind = TurnRelayKind::open, .has_tls = false, .needs_probe = true, .is_paused = true};
 constexpr std::uint16_t k_relay_port = 50000;
 constexpr Duration k_way = 20ms;
 
 const std::string k_is_reached = "a datagram from outside has reached a relay port";
 const std::string k_is_closed = "no datagram from outside has reached a relay port";
+const std::string k_is_used_up = "this month's volume is used up";
 const std::string k_nobody = "no peer is connected that can try its relay ports";
 
 class OpenRelay : public ::testing::Test {
@@ -28,8 +31,10 @@ class OpenRelay : public ::testing::Test {
     for (Host* host : {&bootstrap, &node, &alice, &bob}) join(*host);
   }
   Host& add(const std::string& name, const std::string& at) {
-    return world.add_host(
-        {.name = name, .endpoint = endpoint(at), .is_bootstrap = name == "bootstrap", .wants_roles = name == "node"});
+    return world.add_host({.name = name,
+                           .endpoint = endpoint(at),
+                           .is_bootstrap = name == "bootstrap",
+                           .wants_roles = name == "node" || name == "bob"});
   }
   // The UDP of the world, as far as probes use it.
   void join(Host& host) {
@@ -39,10 +44,10 @@ class OpenRelay : public ::testing::Test {
       } else if (const auto* closed = std::get_if<node::CloseUdpProbe>(&output)) {
         std::erase_if(ports, [&](const auto& port) { return port.second == std::pair(&host, closed->id); });
       } else if (const auto* datagram = std::get_if<node::SendUdpProbe>(&output)) {
-        sent.push_back({&host, datagram->to, datagram->datagram.size()});
-        world.events().after(k_way, [this, sending = *datagram] { deliver(sending); });
+        send(host, *datagram);
       } else if (const auto* served = std::get_if<node::ServeTurn>(&output)) {
         serving = *served;
+        ++serves;
       } else if (const auto* stream = std::get_if<node::AppStreamOpened>(&output)) {
         opened_streams[&host] = stream->result;
       } else if (const auto* read = std::get_if<node::AppRead>(&output)) {
@@ -60,6 +65,18 @@ class OpenRelay : public ::testing::Test {
       });
     });
   }
+  void send(Host& host, const node::SendUdpProbe& sending) {
+    if (can_send) {
+      sent.push_back({&host, sending.to, sending.datagram.size()});
+      world.events().after(k_way, [this, sending] { deliver(sending); });
+    }
+    world.events().after(Duration{0}, [&host, id = sending.id, is_sent = can_send] {
+      host.run([&](Instant now, node::NodeCore& core) {
+        core.handle_udp_probe_sent(now, id, is_sent);
+        return 0;
+      });
+    });
+  }
   void deliver(const node::SendUdpProbe& sending) {
     const auto port = ports.find(sending.to);
     if (has_firewall || port == ports.end()) return;
@@ -69,9 +86,15 @@ class OpenRelay : public ::testing::Test {
       return 0;
     });
   }
-  void wish(std::optional<node::TurnWish> wanted) {
+  void wish(node::TurnWish wanted, const std::string& why = "") {
     node.run([&](Instant now, node::NodeCore& core) {
-      core.set_turn_wish(now, wanted, wanted ? "" : "this month's volume is used up");
+      core.set_turn_wish(now, wanted, why);
+      return 0;
+    });
+  }
+  void announce(const std::vector<Multiaddr>& listening, const std::vector<Multiaddr>& announced) {
+    node.run([&](Instant now, node::NodeCore& core) {
+      core.set_addresses(now, listening, announced);
       return 0;
     });
   }
@@ -153,7 +176,9 @@ class OpenRelay : public ::testing::Test {
   std::map<const Host*, Bytes> answers;
   std::optional<IpAddress> relay_ip;
   bool has_firewall = false;
+  bool can_send = true;
   std::optional<node::ServeTurn> serving;
+  std::size_t serves = 0;
 };
 
 TEST_F(OpenRelay, IsOfferedOnceADatagramFromOutsideHasCome) {
@@ -247,14 +272,62 @@ TEST_F(OpenRelay, WhatItsOwnerNoLongerWantsIsNotTried) {
   wish(k_open);
   use_bootstrap();
   ASSERT_TRUE(wait_until_told(k_is_reached));
-  wish(std::nullopt);
-  EXPECT_EQ(told().back().why, "this month's volume is used up");
+  wish(k_paused, k_is_used_up);
+  EXPECT_EQ(told().back().why, k_is_used_up);
   EXPECT_FALSE(is_on());
   world.run_for(2h);
   EXPECT_EQ(sent.size(), 1U);
   wish(k_open);
   EXPECT_TRUE(wait_until_told(k_is_reached));
   EXPECT_EQ(sent.size(), 2U);
+}
+
+TEST_F(OpenRelay, SaysWhyFromTheStart) {
+  wish(k_paused, k_is_used_up);
+  ASSERT_EQ(told().size(), 1U);
+  EXPECT_FALSE(told().back().is_on);
+  EXPECT_EQ(told().back().why, k_is_used_up);
+  use_bootstrap();
+  world.run_for(1h);
+  EXPECT_EQ(told().size(), 1U) << "where it is reached is no reason";
+  EXPECT_TRUE(sent.empty());
+}
+
+TEST_F(OpenRelay, OfferedAgainItSaysWhyItIsStillOff) {
+  wish(k_paused, k_is_used_up);
+  wish(k_open, "a new month has begun");
+  EXPECT_EQ(told().back().why, "it is not known to be reached");
+}
+
+TEST_F(OpenRelay, AnnouncedByNameOnlyItNeedsAnAddress) {
+  const Multiaddr name = Multiaddr::parse("/dns4/relay.example/tcp/4001").value();
+  announce({Multiaddr::parse("/ip4/192.168.1.2/tcp/4001").value()}, {name});
+  wish(k_open);
+  ASSERT_EQ(told().size(), 1U);
+  EXPECT_EQ(told().back().why, "it is announced by name only: an address is needed to relay from");
+  announce({node.address()}, {name});  // its own, which datagrams of others must reach as well
+  (void)connect(node, bootstrap);
+  ASSERT_TRUE(wait_until_told(k_is_reached));
+  EXPECT_EQ(told().back().servers.front(), "turn:relay.example:4001");
+  EXPECT_EQ(*serving, (node::ServeTurn{ip("8.8.8.8"), std::nullopt}));
+}
+
+TEST_F(OpenRelay, WithAnotherOwnAddressItIsServedAndTriedAnew) {
+  announce({Multiaddr::parse("/ip4/192.168.1.2/tcp/4001").value()}, {node.address()});
+  wish(k_open);
+  use_bootstrap();
+  ASSERT_TRUE(wait_until_told(k_is_reached));
+  world.run_for(1min);
+  ASSERT_EQ(serves, 1U);
+  ASSERT_EQ(sent.size(), 1U);
+  node.run([&](Instant now, node::NodeCore& core) {
+    core.handle_network_changed(now, {Multiaddr::parse("/ip4/192.168.1.3/tcp/4001").value()}, {node.address()});
+    return 0;
+  });
+  world.run_for(30s);
+  EXPECT_EQ(serves, 2U) << "relay ports are at its own address, which has changed";
+  EXPECT_EQ(sent.size(), 2U);
+  EXPECT_TRUE(is_on());
 }
 
 TEST_F(OpenRelay, WhoStopsTriesNothingMore) {
@@ -285,8 +358,14 @@ TEST_F(OpenRelay, AServerSendsIntoAPrivateNetworkOnlyToWhoIsSeenThere) {
   EXPECT_EQ(sent.size(), 1U);
 }
 
+TEST_F(OpenRelay, WhatHasNotLeftIsNoVerdict) {
+  can_send = false;
+  EXPECT_EQ(probe(alice, connect(alice, bootstrap), "5.5.5.1:50000"), Status::busy);
+}
+
 TEST_F(OpenRelay, APeerAsksSoOftenAndThenAgainLater) {
   const node::ConnectionId connection = connect(alice, bootstrap);
+  for (int i = 0; i < 7; ++i) EXPECT_EQ(probe(alice, connection, "10.0.0.1:50000"), Status::refused) << i;
   for (int i = 0; i < 6; ++i) EXPECT_EQ(probe(alice, connection, "5.5.5.1:50000"), Status::sent) << i;
   EXPECT_EQ(probe(alice, connection, "5.5.5.1:50000"), Status::busy);
   EXPECT_EQ(probe(bob, connect(bob, bootstrap), "6.6.6.1:50000"), Status::sent);
@@ -307,9 +386,29 @@ TEST_F(OpenRelay, ThirdPartiesAreHitLessOften) {
   EXPECT_EQ(probe(carol, connection, "7.7.7.1:50000"), Status::sent);
 }
 
+TEST_F(OpenRelay, ABootstrapServerOfManyHitsThirdPartiesMoreOften) {
+  Host& carol = add("carol", "7.7.7.1:4001");
+  Host& server = world.add_host({.name = "server",
+                                 .endpoint = endpoint("9.9.8.1:4001"),
+                                 .limits = node::NodeCore::Limits::of_bootstrap(),
+                                 .is_bootstrap = true});
+  for (Host* host : {&carol, &server}) join(*host);
+  for (Host* asker : {&alice, &bob, &carol}) {
+    const node::ConnectionId connection = connect(*asker, server);
+    for (int i = 0; i < 6; ++i) EXPECT_EQ(probe(*asker, connection, "3.3.3.3:50000"), Status::sent) << i;
+    EXPECT_EQ(probe(*asker, connection, "3.3.3.3:50000"), Status::busy);
+  }
+}
+
 TEST_F(OpenRelay, NodesThatAreNotReachedAnswerNobody) {
-  EXPECT_EQ(probe(alice, connect(alice, bob), "5.5.5.1:50000"), std::nullopt);
+  const node::ConnectionId connection = connect(alice, bob);
+  EXPECT_EQ(probe(alice, connection, "5.5.5.1:50000"), std::nullopt);
   EXPECT_TRUE(sent.empty());
+  bob.run([](Instant now, node::NodeCore& core) {
+    core.force_roles(now, true);
+    return 0;
+  });
+  EXPECT_EQ(probe(alice, connection, "5.5.5.1:50000"), Status::sent) << "reached, it does";
 }
 
 TEST_F(OpenRelay, NobodyIsAnsweredThroughACircuit) {
@@ -323,6 +422,7 @@ TEST_F(OpenRelay, NobodyIsAnsweredThroughACircuit) {
   ASSERT_TRUE(alice.connected(operation)->result);
   EXPECT_EQ(probe(alice, alice.connected(operation)->result->connection, "5.5.5.1:50000"), std::nullopt);
   EXPECT_TRUE(sent.empty());
+  EXPECT_EQ(probe(bob, connect(bob, node), "6.6.6.1:50000"), Status::sent) << "it does answer";
 }
 
 }  // namespace

@@ -47,10 +47,12 @@ void PortProber::set_target(Instant now, std::optional<IpAddress> target) {
   start_soon(now);
 }
 
-// A stranger may know more; while the ports are reached there is time.
+// A stranger may know more; while the ports are reached there is time. Who comes before the port is open is asked with
+// the others.
 void PortProber::add_server(Instant now, const PeerId& server, const IpAddress& address, bool is_preferred) {
   const bool is_new = servers_.insert_or_assign(server, Server{address, is_preferred}).second;
-  if (is_new && !is_reached_) start_soon(now);
+  const bool is_asked_now = is_running_ && asked_.empty();
+  if (is_new && !is_reached_ && !is_asked_now) start_soon(now);
   start_if_due(now);
 }
 
@@ -58,6 +60,14 @@ void PortProber::remove_server(Instant now, const PeerId& server) {
   servers_.erase(server);
   handle_answer(now, probe_, server, fail(Errc::connection_closed));
   tell_if_changed();
+}
+
+// A probe that runs waits at an address that may be gone, unless it was begun for this change.
+void PortProber::handle_network_changed(Instant now) {
+  interval_ = limits_.first_interval;
+  if (is_running_ && started_ == now) return;
+  abandon();
+  start_soon(now);
 }
 
 void PortProber::start_soon(Instant now) {
@@ -91,7 +101,7 @@ void PortProber::handle_listening(Instant now, std::uint64_t probe, const Result
     return relay.error().code() == Errc::port_in_use ? end_untried(now, why) : end_unreached(now, why);
   }
   for (const PeerId& server : choose_servers(relay->address)) {
-    asked_.push_back({.server = server, .nonce = rng_.array<16>()});
+    asked_.push_back({.server = server, .nonce = rng_.array<16>(), .is_preferred = servers_.at(server).is_preferred});
     events_.push_back(WantDatagram{probe_, server, {*relay, asked_.back().nonce}});
   }
   if (asked_.empty()) end_untried(now, std::string(k_nobody));
@@ -119,6 +129,7 @@ void PortProber::handle_answer(Instant now, std::uint64_t probe, const PeerId& s
   if (asked == asked_.end() || asked->was_sent) return;
   asked->was_sent = answer && answer->status == Status::sent;
   if (!*asked->was_sent) complaint_ = complaint_about(answer);
+  if (answer && answer->status == Status::refused) asked->is_preferred = false;  // it judges nothing there
   // Where one was sent, it may be on its way until the deadline.
   if (std::ranges::all_of(asked_, [](const Asked& one) { return one.was_sent == false; })) {
     end_untried(now, complaint_);
@@ -131,10 +142,16 @@ void PortProber::handle_datagram(Instant now, std::uint64_t probe, BytesView dat
   if (message && std::ranges::find(asked_, message->nonce, &Asked::nonce) != asked_.end()) end_reached(now);
 }
 
+// A stranger's word is worth nothing beside that of a server that the owner has named, though this one be too busy.
+bool PortProber::was_sent() const {
+  const bool has_preferred = std::ranges::any_of(asked_, &Asked::is_preferred);
+  return std::ranges::any_of(
+      asked_, [&](const Asked& one) { return one.was_sent == true && one.is_preferred == has_preferred; });
+}
+
 void PortProber::handle_timeout(Instant now) {
   if (is_running_ && now >= deadline_) {
-    const bool was_sent = std::ranges::any_of(asked_, [](const Asked& one) { return one.was_sent == true; });
-    if (was_sent) {
+    if (was_sent()) {
       end_unreached(now, "no datagram from outside has reached a relay port");
     } else {
       end_untried(now, complaint_.empty() ? "no server has answered" : complaint_);
@@ -145,8 +162,9 @@ void PortProber::handle_timeout(Instant now) {
 
 void PortProber::end_reached(Instant now) {
   abandon();
-  interval_ = is_reached_ ? std::min(interval_ * 2, limits_.max_interval) : limits_.first_interval;
+  if (!is_reached_) interval_ = limits_.first_interval;
   next_ = now + interval_;
+  interval_ = std::min(interval_ * 2, limits_.max_interval);
   is_reached_ = true;
   is_doubtful_ = false;
   failure_.clear();
@@ -160,7 +178,7 @@ void PortProber::end_unreached(Instant now, std::string why) {
     next_ = now + limits_.min_gap;
     return;
   }
-  next_ = now + limits_.retry;
+  retry_later(now);
   is_reached_ = is_doubtful_ = false;
   failure_ = std::move(why);
   tell_if_changed();
@@ -169,10 +187,16 @@ void PortProber::end_unreached(Instant now, std::string why) {
 // Nobody knows more than before.
 void PortProber::end_untried(Instant now, std::string why) {
   abandon();
-  next_ = now + limits_.retry;
+  retry_later(now);
   if (is_reached_) return;
   failure_ = std::move(why);
   tell_if_changed();
+}
+
+// Unless somebody has come meanwhile, whom to ask sooner.
+void PortProber::retry_later(Instant now) {
+  const Instant retry = now + limits_.retry;
+  next_ = next_ ? std::min(*next_, retry) : retry;
 }
 
 void PortProber::abandon() {

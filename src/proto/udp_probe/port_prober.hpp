@@ -5,6 +5,7 @@
 //
 // It is asked again from time to time, as leases and firewalls change. A port counts as closed only when a server says
 // that it has sent and nothing came; what stands is not given up because nobody could try, nor for one lost datagram.
+// Where a preferred server is asked, what the others say they have sent counts only if it sends nothing there ever.
 //
 // After each call the owner drains poll_event().
 #pragma once
@@ -63,6 +64,8 @@ class PortProber {
   // Who can be asked. Preferred ones are, before all others.
   void add_server(Instant now, const PeerId& server, const IpAddress& address, bool is_preferred);
   void remove_server(Instant now, const PeerId& server);
+  // What is known was found out elsewhere, and counts until it is known better.
+  void handle_network_changed(Instant now);
   // `relay`: where others reach the port that was opened. Errors: port_in_use says nothing about the ports; any other
   // error that there can be none.
   void handle_listening(Instant now, std::uint64_t probe, const Result<Endpoint>& relay);
@@ -84,12 +87,15 @@ class PortProber {
   struct Asked {
     PeerId server;
     Nonce nonce{};
+    bool is_preferred = false;
     std::optional<bool> was_sent{};  // as the server says; absent: it has said nothing yet
   };
 
   void start_if_due(Instant now);
   void start_soon(Instant now);
+  void retry_later(Instant now);
   [[nodiscard]] std::vector<PeerId> choose_servers(const IpAddress& relay);
+  [[nodiscard]] bool was_sent() const;
   void end_reached(Instant now);
   void end_unreached(Instant now, std::string why);
   void end_untried(Instant now, std::string why);
@@ -107,7 +113,7 @@ class PortProber {
   Instant deadline_;       // of it
   std::optional<Instant> started_;
   std::optional<Instant> next_;
-  Duration interval_{};
+  Duration interval_{};  // until the next probe after one that a datagram answers
   bool is_reached_ = false;
   bool is_doubtful_ = false;  // nothing came in the last probe, where something has before
   std::string failure_;       // why it is not reached, as far as it was tried

@@ -309,5 +309,79 @@ TEST_F(UdpPortProber, AServerThatComesLaterIsAskedSoonAndNotAtOnce) {
   EXPECT_EQ(open().size(), 2U);
 }
 
+TEST_F(UdpPortProber, AServerThatComesDuringAProbeIsAskedSoonAfterIt) {
+  const WantDatagram wanted = start();
+  const Instant started = now;
+  now = now + 1s;
+  add(1);
+  EXPECT_TRUE(drain_all_of<WantPort>().empty());
+  answer(wanted, Response{Status::busy});
+  EXPECT_EQ(prober.next_timeout(), started + limits.min_gap);
+  pass(limits.min_gap - 1s);
+  EXPECT_EQ(open().size(), 2U);
+}
+
+TEST_F(UdpPortProber, WhoComesBeforeThePortIsOpenIsAskedOnce) {
+  prober.set_target(now, target);
+  add(0);
+  add(1);
+  const auto asked = open();
+  ASSERT_EQ(asked.size(), 2U);
+  for (const WantDatagram& one : asked) answer(one, Response{Status::busy});
+  EXPECT_EQ(prober.next_timeout(), now + limits.retry);
+}
+
+TEST_F(UdpPortProber, AStrangersWordCountsOnlyWhereNoPreferredServerJudges) {
+  const std::pair<std::optional<Status>, bool> cases[] = {
+      {Status::busy, false}, {std::nullopt, false}, {Status::sent, true}, {Status::refused, true}};
+  for (const auto& [said, is_closed] : cases) {
+    prober.set_target(now, std::nullopt);
+    (void)drain();
+    now = now + 1min;
+    prober.set_target(now, target);
+    add(0);
+    add(1, false);
+    for (const WantDatagram& one : open()) {
+      if (one.server == servers[1]) {
+        answer(one, sent);
+      } else if (said) {
+        answer(one, Response{*said});
+      }
+    }
+    pass(limits.patience);
+    EXPECT_EQ(prober.why_not() == "no datagram from outside has reached a relay port", is_closed) << prober.why_not();
+  }
+}
+
+TEST_F(UdpPortProber, InAnotherNetworkItTriesAgainSoon) {
+  come(start());
+  pass(limits.first_interval);
+  come(ask());
+  pass(1h);
+  come(ask());
+  now = now + 20min;
+  prober.handle_network_changed(now);
+  EXPECT_TRUE(prober.is_reached()) << "until it is known better";
+  come(ask());
+  EXPECT_EQ(prober.next_timeout(), now + limits.first_interval);
+  prober.handle_network_changed(now);
+  EXPECT_TRUE(drain_all_of<WantPort>().empty());
+  EXPECT_EQ(prober.next_timeout(), now + limits.min_gap);
+}
+
+TEST_F(UdpPortProber, AProbeAtAnAddressThatIsGoneIsBegunAnew) {
+  const WantDatagram before = start();
+  prober.handle_network_changed(now);
+  EXPECT_TRUE(drain().empty()) << "it was begun for this change";
+  now = now + 1s;
+  prober.handle_network_changed(now);
+  EXPECT_EQ(drain_all_of<DropPort>().size(), 1U);
+  come(before);
+  EXPECT_FALSE(prober.is_reached());
+  pass(limits.min_gap - 1s);
+  come(ask());
+  EXPECT_TRUE(prober.is_reached());
+}
+
 }  // namespace
 }  // namespace dig::udp_probe
