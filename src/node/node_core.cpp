@@ -172,11 +172,20 @@ bool NodeCore::wants_bytes(ConnectionId id) const {
   return found != links_.end() && found->second.link->wants_bytes();
 }
 
+// What changes meanwhile is told to those who were told already in the next round.
 void NodeCore::push_identify_now(Instant now) {
-  for (auto& [id, entry] : links_) {
+  if (!pushed_until_) is_push_due_ = false;
+  auto next = pushed_until_ ? links_.upper_bound(*pushed_until_) : links_.begin();
+  for (std::size_t told = 0; next != links_.end() && told < k_pushes_at_once; ++next) {
+    const Link& entry = next->second;
     if (!entry.link->is_established() || entry.link->is_closed() || entry.dial_back) continue;
     identify_.push(now, *entry.link, protocols_);
+    pushed_until_ = next->first;
+    ++told;
   }
+  const bool is_over = next == links_.end();
+  if (is_over) pushed_until_.reset();
+  next_push_ = now + (is_over ? k_between_rounds : k_between_pushes);
 }
 
 void NodeCore::add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
@@ -371,7 +380,7 @@ std::optional<Instant> NodeCore::next_timeout() const {
   for (const auto& [id, fetch] : fetches_) next = earliest(next, fetch->next_timeout());
   for (const auto& [id, deadline] : ending_carriers_) next = earliest(next, deadline);
   next = earliest(next, next_relay_attempt_);
-  if (is_push_due_) next = earliest(next, next_push_);
+  if (wants_push()) next = earliest(next, next_push_);
   if (directory_) next = earliest(next, directory_->server().next_timeout());
   next = earliest(next, directory_clients_.next_timeout());
   next = earliest(next, earliest(reachability_.next_timeout(), dial_backs_.next_timeout()));

@@ -359,9 +359,13 @@ class NodeCore final : private ProtocolHost,
 
   void add_link(Instant now, ConnectionId id, Direction direction, LinkPath path, std::optional<DialRef> dial,
                 std::optional<PeerId> expected);
-  // Connected peers are told who this node is when it settles, all of them and so not too often.
-  static constexpr Duration k_between_pushes = 5s;
+  // Connected peers are told who this node is when it settles: all of them and so not too often, some at a time, as
+  // each costs a stream and there may be thousands.
+  static constexpr std::size_t k_pushes_at_once = 64;
+  static constexpr Duration k_between_pushes = 100ms;
+  static constexpr Duration k_between_rounds = 5s;
   void push_identify() { is_push_due_ = true; }
+  [[nodiscard]] bool wants_push() const { return is_push_due_ || pushed_until_; }
   void push_identify_now(Instant now);
   void end_handshake(Link& entry);
   // Of the address prefix from which this link came; nullptr unless it did.
@@ -427,7 +431,8 @@ class NodeCore final : private ProtocolHost,
   bool are_udp_probes_active_ = false;
   bool are_roles_due_ = false;
   bool is_push_due_ = false;
-  Instant next_push_{};  // not before
+  std::optional<ConnectionId> pushed_until_;  // while a round lasts: the last one who was told
+  Instant next_push_{};                       // not before
   struct WallClock {
     Instant at;
     UnixTime wall;

@@ -57,16 +57,12 @@ void NodeCore::settle_reachability(Instant now) {
   if (std::exchange(is_reachability_active_, false) && reachability_.settle(now)) are_roles_due_ = true;
   if (std::exchange(are_udp_probes_active_, false) && udp_probes_.settle(now)) are_roles_due_ = true;
   if (std::exchange(are_roles_due_, false)) update_roles(now);
-  if (is_push_due_ && next_push_ <= now) {
-    is_push_due_ = false;
-    next_push_ = now + k_between_pushes;
-    push_identify_now(now);
-  }
+  if (wants_push() && next_push_ <= now) push_identify_now(now);
 }
 
 bool NodeCore::is_reachability_settled(Instant now) const {
   return !are_dial_backs_active_ && !are_udp_probes_active_ && !is_reachability_active_ && !are_roles_due_ &&
-         (!is_push_due_ || now < next_push_) && dial_back_ends_.empty() && unwanted_links_.empty();
+         (!wants_push() || now < next_push_) && dial_back_ends_.empty() && unwanted_links_.empty();
 }
 
 // --- dialling back --------------------------------------------------------------------------------------------------

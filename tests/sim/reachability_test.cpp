@@ -495,37 +495,6 @@ TEST_F(ReachabilityScenarios, AServerThatIsAnnouncedDialsNobodyInItsOwnNetwork) 
   EXPECT_EQ(dialled(bootstrap), 0U);
 }
 
-// All connected peers are told of each change: they are not told at every one of many.
-TEST_F(ReachabilityScenarios, ManyChangesAreToldTogether) {
-  Host& node = make_node("8.8.8.8:4001");
-  const auto dial = scenario.fetcher.connect(node.peer_id(), {node.address()});
-  ASSERT_TRUE(scenario.world.run_until([&] { return scenario.fetcher.connected(dial) != nullptr; }, 1min));
-  scenario.world.run_for(10s);
-  const auto identified = [&] {
-    return std::ranges::count_if(scenario.fetcher.events(), [](const auto& event) {
-      return std::holds_alternative<dignet::PeerIdentified>(event);
-    });
-  };
-  const auto before = identified();
-  const auto change = [&](std::uint16_t port) {
-    node.run([&](Instant now, node::NodeCore& core) {
-      core.set_addresses(now, {node.address(), Multiaddr::tcp({k_home_outside, port})});
-      return 0;
-    });
-  };
-  change(1);
-  scenario.world.run_for(1s);
-  EXPECT_EQ(identified() - before, 1) << "the first one at once";
-  for (std::uint16_t port = 2; port < 30; ++port) {
-    change(port);
-    scenario.world.run_for(100ms);
-  }
-  scenario.world.run_for(10s);
-  EXPECT_EQ(identified() - before, 2);
-  const auto& last = std::get<dignet::PeerIdentified>(scenario.fetcher.events().back());
-  EXPECT_THAT(last.addresses, ::testing::Contains("/ip4/8.8.4.4/tcp/29")) << "the last one is not lost";
-}
-
 // The next round is minutes or hours away.
 TEST_F(ReachabilityScenarios, ANodeInAnotherNetworkIsProbedAtOnceAndPublishesWhereItIs) {
   Host& bootstrap = make_bootstrap("bootstrap", "9.9.9.1:4001");
