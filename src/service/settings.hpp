@@ -51,10 +51,8 @@ inline constexpr std::string_view k_color_modes[] = {"auto", "always", "never"};
 [[nodiscard]] Result<Settings> load_settings(const std::filesystem::path& file);
 // DIGNET_PORT, DIGNET_LISTEN (commas between addresses), DIGNET_ANNOUNCE, DIGNET_RELAY, DIGNET_BOOTSTRAP, DIGNET_TIERS,
 // DIGNET_LOG_LEVEL, DIGNET_COLOR, DIGNET_STUN, DIGNET_TURN, DIGNET_TURN_USER, DIGNET_TURN_PASS, DIGNET_CATALOGUE,
-// DIGNET_CA, DIGNET_PROXY, DIGNET_NO_PROXY, DIGNET_REDIS; behind the last two HTTPS_PROXY and NO_PROXY, in capitals or
-// not, as other programs take them. Errors: bad_config.
-// DIGNET_CA, DIGNET_PROXY, DIGNET_NO_PROXY; behind the last two HTTPS_PROXY and NO_PROXY, in capitals or not, as other
-// programs take them. DIGNET_NO_TURN and DIGNET_TURN_OPEN (true or false), DIGNET_TURN_MAX_MBPS,
+// DIGNET_REDIS, DIGNET_CA, DIGNET_PROXY, DIGNET_NO_PROXY; behind the last two HTTPS_PROXY and NO_PROXY, in capitals or
+// not, as other programs take them. DIGNET_NO_TURN and DIGNET_TURN_OPEN (true or false), DIGNET_TURN_MAX_MBPS,
 // DIGNET_TURN_MAX_GB_PER_MONTH. Errors: bad_config.
 [[nodiscard]] Result<Settings> settings_from_environment(const Environment& environment);
 // Each setting from `over` if it has it, else from `under`.
